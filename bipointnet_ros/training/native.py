@@ -1,0 +1,58 @@
+"""The native kernels of training: what the pooled layer needs of (B, N, C) values that are never stored."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core import library
+
+MAX_WORDS = 4
+
+
+def extremes(bits: np.ndarray, weight: np.ndarray, offsets: np.ndarray, backend: str = "") -> tuple:
+    """Smallest popcount(x ^ w) per group and channel, and the first row that attains it (so y = K - 2 popcount is largest).
+
+    bits (n, W) uint64, weight (C, W) uint64 with W <= 4, offsets (S + 1,) int32: group s = rows offsets[s]:offsets[s + 1],
+    none empty. Returns (S, C) int16 and (S, C) int32, rows counted from the first row of ``bits``.
+    ValueError: wrong shapes, an empty group, or no built engine. One thread, the GIL is released.
+    """
+    bits, weight = np.ascontiguousarray(bits, np.uint64), np.ascontiguousarray(weight, np.uint64)
+    channels, words = weight.shape
+    if bits.ndim != 2 or bits.shape[1] != words or words > MAX_WORDS:
+        raise ValueError(f"bits and weight must have the same 1 to {MAX_WORDS} words a row, got {bits.shape}, {weight.shape}")
+    offsets = _groups(offsets, len(bits))
+    groups = len(offsets) - 1
+    scratch = np.empty(-(-channels // 64) * 64 * 16 * words, np.uint8)
+    count, row = np.empty((groups, channels), np.int16), np.empty((groups, channels), np.int32)
+    run = _functions(backend).extremes
+    library.bind(run, bits, weight, offsets, groups, channels, words, scratch, count, row)()
+    return count, row
+
+
+def segment_max(z: np.ndarray, offsets: np.ndarray, backend: str = "") -> tuple:
+    """Largest value per group and channel and the first row that attains it: z (n, C) float32, offsets as in ``extremes``.
+
+    Returns (S, C) float32 and (S, C) int32. z must hold no NaN.
+    """
+    z = np.ascontiguousarray(z, np.float32)
+    if z.ndim != 2:
+        raise ValueError(f"z must be (n, C), got {z.shape}")
+    offsets = _groups(offsets, len(z))
+    shape = (len(offsets) - 1, z.shape[1])
+    largest, row = np.empty(shape, np.float32), np.empty(shape, np.int32)
+    library.bind(_functions(backend).segment_max, z, offsets, *shape, largest, row)()
+    return largest, row
+
+
+def _groups(offsets, rows: int) -> np.ndarray:
+    offsets = np.ascontiguousarray(offsets, np.int32)
+    if offsets.ndim != 1 or len(offsets) < 1 or offsets[0] < 0 or offsets[-1] > rows or (np.diff(offsets) < 1).any():
+        raise ValueError(f"offsets must rise from group to group within the {rows} rows, got {offsets}")
+    return offsets
+
+
+def _functions(backend: str):
+    found = library.backends()
+    if not found:
+        raise ValueError("the engine is not built: run 'pip install .' or 'python setup.py build_ext --inplace'")
+    return found[backend or next(iter(found))]
