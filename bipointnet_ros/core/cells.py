@@ -1,0 +1,77 @@
+"""Nested cells of a cloud from one sort: sampling voxels inside cubes inside pillars, each a run of consecutive rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bipointnet_ros.core.blueprint import Grid
+
+REACH = 2000.0  # m; farther coordinates are clipped, so that the key of any cloud fits 63 bits
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cloud in key order. Run r of a scale is rows starts[r]:starts[r + 1] of the sorted cloud.
+
+    order (N,): sorted row -> row of the cloud. voxel (V + 1,), column (C + 1,): starts of the voxels and of the
+    columns (a cube's edge wide, of any height). scales[k] (S_k + 1,): starts of the cells of scale k.
+    column_xy (C, 2): integer position of each column, counted from the grid's lowest corner.
+    """
+
+    order: np.ndarray
+    voxel: np.ndarray
+    column: np.ndarray
+    scales: tuple[np.ndarray, ...]
+    column_xy: np.ndarray
+
+
+def build(xyz: np.ndarray, grid: Grid, argsort=None) -> Cells:
+    """Cells of the finite points xyz (N, 3) float32 [m], N >= 1; argsort(keys (N,) uint64) must be stable."""
+    index = np.floor(np.clip(xyz, -REACH, REACH) * np.float32(1.0 / grid.voxel)).astype(np.int32)
+    low = index.min(0)
+    low[:2] -= low[:2] % grid.cells[-1]  # pillars keep their place in the world
+    index -= low
+    key, radix = _key(index, grid.cells)
+    order = np.argsort(key, kind="stable") if argsort is None else argsort(key)
+    key = key[order]
+    voxel = _starts(key)
+    first = order[voxel[:-1]]
+    key = key[voxel[:-1]]
+    parts = [_starts(key // np.uint64(r)) for r in radix]  # runs of voxels
+    column = parts[1]
+    column_xy = index[first[column[:-1]], :2] // grid.cells[0]
+    scales = (parts[0], *parts[2:])
+    return Cells(order, voxel, voxel[column], tuple(voxel[s] for s in scales), column_xy)
+
+
+def _key(index: np.ndarray, cells: tuple[int, ...]):
+    """(N,) uint64 keys, and the radix that divides a key to its cube, its column, and each pillar.
+
+    A key is a sum of one table entry per axis: coarse pillar, then pillar in pillar, column, cube in column, voxel.
+    """
+    size = index.max(0) + 1
+    x, y, z = (np.arange(s, dtype=np.uint64) for s in size)
+    edge = np.uint64(cells[0])
+    cubes = np.uint64(-(-int(size[2]) // cells[0]))
+    radix = [edge * edge * edge]
+    keys = [x % edge, y % edge * edge, z % edge * edge * edge + z // edge * radix[0]]
+    scale = radix[0] * cubes
+    radix.append(scale)
+    for inner, outer in zip(cells, cells[1:]):
+        ratio = np.uint64(outer // inner)
+        keys[0] = keys[0] + x // np.uint64(inner) % ratio * scale
+        keys[1] = keys[1] + y // np.uint64(inner) % ratio * ratio * scale
+        scale = scale * ratio * ratio
+        radix.append(scale)
+    outer = np.uint64(cells[-1])
+    keys[0] = keys[0] + x // outer * scale
+    keys[1] = keys[1] + y // outer * scale * np.uint64(-(-int(size[0]) // cells[-1]))
+    return keys[0][index[:, 0]] + keys[1][index[:, 1]] + keys[2][index[:, 2]], radix
+
+
+def _starts(keys: np.ndarray) -> np.ndarray:
+    """(n,) sorted keys -> (runs + 1,) int32 starts."""
+    edges = np.flatnonzero(keys[1:] != keys[:-1]) + 1
+    return np.concatenate([[0], edges, [len(keys)]]).astype(np.int32)

@@ -1,0 +1,109 @@
+"""Ground by a local height map: a slope-limited lower envelope of the lowest points, refined column by column.
+
+Works for any origin of the sensor, on slopes and over kerbs; needs no seed and no sensor height.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bipointnet_ros.core.cells import Cells
+
+_STEEP = 0.3  # slope that the first envelope follows
+_ROUGH = 0.12  # slope, against the smooth terrain, that the second one follows
+_TOLERANCE = 0.25  # m over the envelope that still is ground
+_THICKNESS = 0.2  # m over the lowest point of a column that still is the ground's own noise
+_PILLAR = 3  # columns along the edge of a pillar of the height map
+_NOISE = 0.5  # m under all neighbours: a reflection, not ground
+
+
+def level(z: np.ndarray, cells: Cells, edge: float) -> np.ndarray:
+    """Ground height (C,) float32 [m] of every column; z (N,) in key order, edge of a column in metres."""
+    starts = cells.column[:-1]
+    lowest = np.minimum.reduceat(z, starts)
+    pillar = cells.column_xy // _PILLAR
+    shape = tuple(pillar.max(0) + 1)
+    row = pillar[:, 0] * shape[1] + pillar[:, 1]
+    low = without_pits(_second_lowest(lowest, row, shape))
+    step = edge * _PILLAR
+    terrain = _terrain(low, _STEEP * step)
+    terrain += _terrain(low - terrain, _ROUGH * step)
+    base = terrain.reshape(-1)[row]
+    found = np.abs(lowest - base) < _TOLERANCE
+    return np.where(found, _mean_of_lowest(z, cells.column, lowest), base).astype(np.float32)
+
+
+def _second_lowest(value, row, shape):
+    """(X, Y) map of the second lowest value of each row id, the lowest where it is alone; inf where there is none."""
+    order = np.lexsort((value, row))
+    value, row = value[order], row[order]
+    first = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
+    second = np.minimum(first + 1, np.r_[first[1:], len(row)] - 1)
+    grid = np.full(shape, np.inf, np.float32)
+    grid.reshape(-1)[row[first]] = value[second]
+    return grid
+
+
+def without_pits(grid: np.ndarray) -> np.ndarray:
+    """The map without cells far under their second lowest neighbour (ghosts under the road)."""
+    padded = np.pad(grid, 1, constant_values=np.inf)
+    x, y = grid.shape
+    lowest = second = np.full(grid.shape, np.inf, np.float32)
+    for i, j in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2)):
+        near = padded[i : i + x, j : j + y]
+        second = np.minimum(second, np.maximum(lowest, near))
+        lowest = np.minimum(lowest, near)
+    return np.where(grid < second - _NOISE - 2.0 * _TOLERANCE, np.where(np.isfinite(second), second, grid), grid)
+
+
+def _terrain(low: np.ndarray, rise: float) -> np.ndarray:
+    """Smooth map through the cells that lie on the lower envelope of slope rise per cell."""
+    on = np.isfinite(low)
+    on &= low <= envelope(low, rise) + _TOLERANCE
+    return filled(np.where(on, low, 0.0), on.astype(np.float32))
+
+
+def envelope(grid: np.ndarray, rise: float) -> np.ndarray:
+    """min over all cells of (their value + rise * city-block distance), exactly, in four sweeps."""
+    for axis in (0, 1):
+        ramp = rise * np.arange(grid.shape[axis], dtype=np.float32)
+        ramp = ramp[:, None] if axis == 0 else ramp[None, :]
+        ahead = np.minimum.accumulate(grid - ramp, axis) + ramp
+        behind = np.flip(np.minimum.accumulate(np.flip(grid + ramp, axis), axis), axis) - ramp
+        grid = np.minimum(ahead, behind)
+    return grid
+
+
+def filled(value: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Where weight is 0 the value is drawn from the nearest pyramid level that knows one (pull, then push)."""
+    if min(value.shape) == 0 or max(value.shape) == 1:
+        return value
+    x, y = value.shape
+    total = _halved(value * weight)
+    mass = _halved(weight)
+    coarse = filled(total / np.maximum(mass, 1e-6), np.minimum(mass, 1.0))
+    wide = _doubled(coarse)[:x, :y]
+    return value * weight + wide * (1.0 - weight)
+
+
+def _halved(grid):
+    x, y = grid.shape
+    even = np.pad(grid, ((0, x % 2), (0, y % 2)))
+    return even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2).sum((1, 3))
+
+
+def _doubled(grid):
+    """Twice the cells, bilinear (3/4 own, 1/4 of the nearer neighbour along each axis)."""
+    for axis in (0, 1):
+        g = np.moveaxis(grid, axis, 0)
+        before, after = np.concatenate([g[:1], g[:-1]]), np.concatenate([g[1:], g[-1:]])
+        g = np.stack([0.75 * g + 0.25 * before, 0.75 * g + 0.25 * after], 1).reshape(-1, *g.shape[1:])
+        grid = np.moveaxis(g, 0, axis)
+    return grid
+
+
+def _mean_of_lowest(z, column, lowest):
+    """(C,) mean of each column's points within the ground's thickness of its lowest."""
+    near = z < np.repeat(lowest + _THICKNESS, np.diff(column))
+    count = np.add.reduceat(near.astype(np.float32), column[:-1])
+    return np.add.reduceat(np.where(near, z, 0.0), column[:-1]) / np.maximum(count, 1.0)
