@@ -1,0 +1,273 @@
+"""Layers of the 1-bit network (BiPointNet, ICLR 2021) as torch trains them; core/network.py runs what they fold into.
+
+Every layer takes and gives real values; the next one looks at their signs only. In training mode BatchNorm uses the
+batch. In evaluation mode each value's sign is exactly the bit of the packed network: products of signs are integers,
+and what follows is one rounded multiplication and one rounded addition, so the exporter can tabulate it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from bipointnet_ros.core.aggregation import bucket, bucket_deltas, delta
+from bipointnet_ros.training import packed
+
+_ONE = float(np.nextafter(np.float32(1.0), np.float32(2.0)))  # torch's hardtanh_backward excludes its own bounds
+_HUGE = float(np.finfo(np.float32).max)
+
+
+class _Sign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.ge(x, 0, out=torch.empty_like(x)).mul_(2.0).sub_(1.0)  # six times faster than torch.where
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(gradient, x, -_ONE, _ONE)
+
+
+def sign(x: torch.Tensor) -> torch.Tensor:
+    """+1 where x >= 0, else -1; straight-through gradient where |x| <= 1, which makes a hardtanh before it redundant."""
+    return _Sign.apply(x)
+
+
+class BatchNorm(nn.Module):
+    """gain (alpha y - mean) / sqrt(var + eps) + bias, given as one scale and one shift of y.
+
+    Running statistics are those of y, so they stay right when alpha moves. ``momentum`` None averages all batches alike.
+    """
+
+    def __init__(self, width: int, momentum: float | None = 0.1, eps: float = 1e-5):
+        super().__init__()
+        self.momentum, self.eps = momentum, eps
+        self.gain, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("var", torch.ones(width))
+        self.register_buffer("batches", torch.tensor(0))
+
+    def affine(self, mean, var, alpha=1.0) -> tuple[torch.Tensor, torch.Tensor]:
+        """(scale, shift) of y for the given mean and variance of y."""
+        scale = self.gain * alpha * torch.rsqrt(alpha * alpha * var + self.eps)
+        return scale, self.bias - mean * scale
+
+    def batch(self, mean, var, count: int, alpha=1.0) -> tuple[torch.Tensor, torch.Tensor]:
+        """(scale, shift) of a training batch of ``count`` rows, whose statistics enter the running ones."""
+        self._track(mean, var, count)
+        return self.affine(mean, var, alpha)
+
+    @torch.no_grad()
+    def _track(self, mean, var, count):
+        self.batches += 1
+        momentum = self.momentum or 1.0 / float(self.batches)
+        self.mean.lerp_(mean, momentum)
+        self.var.lerp_(var * (count / max(count - 1, 1)), momentum)
+
+    def normalise(self, rows, alpha) -> torch.Tensor:
+        """A training batch alpha y (n, C), normalised."""
+        out, mean, inverse = torch.native_batch_norm(rows, self.gain, self.bias, None, None, True, 0.0, self.eps)
+        self._track(mean / alpha, (inverse**-2 - self.eps) / alpha**2, len(rows))
+        return out
+
+    def frozen(self, alpha=1.0) -> tuple[torch.Tensor, torch.Tensor]:
+        """(scale, shift) of evaluation mode."""
+        return self.affine(self.mean, self.var, alpha)
+
+
+class BinaryLinear(nn.Module):
+    """alpha sign(x) @ sign(W - mean W)^T without bias; alpha is the one learnable scalar of LSR (paper, section 3.3).
+
+    alpha is set at the first batch to std(x @ W~^T) / std(sign(x) @ sign(W~)^T) and kept as a logarithm: it cannot
+    change its sign, and an optimizer built before that batch holds it.
+    """
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        nn.init.uniform_(self.weight, -(inputs**-0.5), inputs**-0.5)
+        self.log_alpha = nn.Parameter(torch.zeros(()))
+        self.register_buffer("calibrated", torch.tensor(False))
+
+    def centred(self) -> torch.Tensor:
+        return self.weight - self.weight.mean()
+
+    def signs(self) -> torch.Tensor:
+        """(outputs, inputs) of +-1."""
+        return sign(self.centred())
+
+    def alpha(self) -> torch.Tensor:
+        return self.log_alpha.exp()
+
+    @torch.no_grad()
+    def calibrate(self, x: torch.Tensor, rows: int = 4096):
+        """Set alpha from (at most ``rows``, evenly taken) rows of the first batch; later calls do nothing."""
+        if not self.training or self.calibrated:
+            return
+        x = x[:: -(-len(x) // rows)].clamp(-1.0, 1.0)
+        real, binary = x @ self.centred().T, sign(x) @ self.signs().T
+        self.log_alpha.copy_((real.std() / binary.std().clamp_min(1e-6)).clamp_min(1e-6).log())
+        self.calibrated.fill_(True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calibrate(x)
+        return self.alpha() * (sign(x) @ self.signs().T)
+
+
+class Binary(nn.Module):
+    """BinaryLinear and BatchNorm: (n, K) -> (n, C)."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.linear, self.norm = BinaryLinear(inputs, outputs), BatchNorm(outputs)
+
+    def affine(self, codes=None, weight=None) -> tuple[torch.Tensor, torch.Tensor]:
+        """(scale, shift) of the integer products: of this batch of +-1 rows in training mode, else the running ones."""
+        alpha = self.linear.alpha()
+        if not self.training:
+            return self.norm.frozen(alpha)
+        return self.norm.batch(*_product_moments(codes, weight), len(codes), alpha)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.linear.calibrate(x)
+        codes, weight = sign(x), self.linear.signs()
+        scale, shift = self.affine(codes, weight)
+        if self.training:
+            return torch.addmm(shift, codes, (weight * scale[:, None]).T)
+        return codes @ weight.T * scale + shift
+
+
+def _product_moments(codes, weight):
+    """Mean and variance (C,) of codes @ weight.T; for many rows without computing it (docs/training.md)."""
+    if len(codes) < 4 * weight.shape[1]:
+        var, mean = torch.var_mean(codes @ weight.T, 0, correction=0)
+        return mean, var
+    mean, covariance = packed.moments(codes)
+    return weight @ mean, ((weight @ covariance) * weight).sum(1).clamp_min(0.0)
+
+
+AGGREGATIONS = ("ema-max", "ema-avg", "max")
+
+
+class Pool(Binary):
+    """Binary layer whose values are aggregated over each group of rows: (n, K) -> (S, C); (n, C) is never computed.
+
+    ema-max adds delta(n) to the maximum over the n rows (equation 8), max adds nothing, ema-avg is the plain mean.
+    """
+
+    def __init__(self, inputs: int, outputs: int, aggregation: str = "ema-max"):
+        if aggregation not in AGGREGATIONS:
+            raise ValueError(f"aggregation must be one of {', '.join(AGGREGATIONS)}, got '{aggregation}'")
+        super().__init__(inputs, outputs)
+        self.aggregation = aggregation
+
+    def offset(self, counts: np.ndarray) -> torch.Tensor:
+        """(S, 1) what is added to the maximum over a group of counts[s] rows."""
+        shifts = [delta(int(n)) if self.aggregation == "ema-max" else 0.0 for n in counts]
+        return torch.tensor(shifts, dtype=torch.float32)[:, None]
+
+    def forward(self, x: torch.Tensor, offsets: np.ndarray) -> torch.Tensor:
+        self.linear.calibrate(x)
+        codes, weight = sign(x), self.linear.signs()
+        scale, shift = self.affine(codes, weight)
+        if self.aggregation == "ema-avg":
+            return segment_mean(codes, offsets) @ weight.T * scale + shift
+        flip = torch.where(scale >= 0, 1.0, -1.0)  # the maximum of scale * dot is at the smallest dot where scale < 0
+        dot = flip * packed.largest_dot(codes, weight * flip[:, None], offsets)
+        return (dot * scale + shift) + self.offset(np.diff(offsets))
+
+
+def segment_mean(rows: torch.Tensor, offsets: np.ndarray) -> torch.Tensor:
+    """(n, K) -> (S, K) means over the contiguous rows of each group."""
+    return torch.segment_reduce(rows, "mean", offsets=torch.from_numpy(np.asarray(offsets, np.int64)))
+
+
+def _cell_delta(offsets) -> torch.Tensor:
+    """(S, 1) EMA offset of each cell, that of the smallest cell of its bucket."""
+    return torch.from_numpy(bucket_deltas()[bucket(np.diff(offsets))])[:, None]
+
+
+class Lift(nn.Module):
+    """Full-precision first layer and BatchNorm: (n, F) -> (n, C), and over cells (S, C) by EMA-max.
+
+    In evaluation mode it computes what the packed kernel computes, in its order: the sum over k ascending, each step
+    one float32 multiplication and one addition, minus the limit.
+    """
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.weight, self.norm = nn.Parameter(torch.empty(inputs, outputs)), BatchNorm(outputs)
+        nn.init.uniform_(self.weight, -(inputs**-0.5), inputs**-0.5)
+
+    def forward(self, x: torch.Tensor, offsets: np.ndarray | None = None):
+        if not self.training:
+            return self._folded_forward(x, offsets)
+        mean, covariance = packed.moments(x)
+        var = (self.weight * (covariance @ self.weight)).sum(0).clamp_min(0.0)
+        scale, shift = self.norm.batch(mean @ self.weight, var, len(x))
+        z = torch.addmm(shift, x, self.weight * scale)
+        return z, None if offsets is None else packed.segment_max(z, offsets) + _cell_delta(offsets)
+
+    @torch.no_grad()
+    def folded(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """weight (F, C), limit (C,), pool_limit (BUCKETS, C): the packed tensors. A channel of gain 0 is constant."""
+        scale, shift = self.norm.frozen()
+        weight = torch.where(scale == 0, 0.0, self.weight * torch.where(scale >= 0, 1.0, -1.0))
+        steps = torch.cat([torch.zeros(1), torch.from_numpy(bucket_deltas())])[:, None]
+        limits = torch.where(scale == 0, -_HUGE * (shift + steps >= 0) + _HUGE * (shift + steps < 0),
+                             ((-steps - shift) / scale.abs()).clamp(-_HUGE, _HUGE))
+        return weight, limits[0], limits[1:]
+
+    def _folded_forward(self, x, offsets):
+        weight, limit, pool_limit = self.folded()
+        total = x[:, 0:1] * weight[0]
+        for k in range(1, len(weight)):
+            total = total + x[:, k : k + 1] * weight[k]
+        if offsets is None:
+            return total - limit, None
+        rows = torch.from_numpy(bucket(np.diff(offsets)).astype(np.int64))
+        return total - limit, packed.segment_max(total, offsets) - pool_limit[rows]
+
+
+class Join(nn.Module):
+    """Binary layer over [own K | code of the row's cell, S_in]: (n, K), (S, S_in) -> (n, C), and over coarser cells.
+
+    The cell's half of the product is computed once a cell and spread over its rows.
+    """
+
+    def __init__(self, inputs: int, shared: int, outputs: int):
+        super().__init__()
+        self.inputs = inputs
+        self.linear, self.norm = BinaryLinear(inputs + shared, outputs), BatchNorm(outputs)
+
+    def forward(self, x, code, fine, coarse=None):
+        """x (n, K), code (S, S_in) of the cells with offsets ``fine``; pooled over ``coarse`` offsets if given."""
+        self._calibrate(x, code, fine)
+        alpha, weight = self.linear.alpha(), self.linear.signs()
+        if self.training:
+            z = self.norm.normalise(self._product(x, code, fine, weight * alpha), alpha)
+        else:
+            scale, shift = self.norm.frozen(alpha)
+            z = self._product(x, code, fine, weight) * scale + shift
+        return z, None if coarse is None else packed.segment_max(z, coarse) + _cell_delta(coarse)
+
+    def _product(self, x, code, fine, weight):
+        own, shared = weight[:, : self.inputs], weight[:, self.inputs :]
+        return sign(x) @ own.T + packed.spread(sign(code) @ shared.T, fine)
+
+    def _calibrate(self, x, code, fine):
+        if self.training and not self.linear.calibrated:
+            self.linear.calibrate(torch.cat([x, packed.spread(code, fine)], 1))
+
+
+class Logits(nn.Module):
+    """Full-precision last layer over signs: (n, K) -> (n, classes)."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(sign(x))
