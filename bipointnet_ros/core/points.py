@@ -1,110 +1,142 @@
-"""What happens to points before and after the network: filters, levelling, sampling, normalising, spreading answers."""
+"""Which points count, which of them a network sees, and how its answers return to all of them. O(N) numpy."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from bipointnet_ros.core.config import Config
+SAMPLINGS = ("random", "voxel", "farthest")
+_FARTHEST_POOL = 8  # farthest-point sampling looks at so many points a sample at most: O(N count) must stay bounded
+_REACH = 2.0**20  # voxels from the origin; farther ones share the outermost voxel, so that keys fit 63 bits
 
-_FARTHEST_POOL = 16  # farthest-point sampling looks at this many candidates per sampled point
+
+# ------------------------------------------------------------------------------------------------------------ filters
 
 
-def keep(xyz: np.ndarray, config: Config) -> np.ndarray:
-    """(M,) int64 rows of xyz (N, 3) float32 [m] that are finite, in range, in the region and not on the vehicle itself."""
+def keep(xyz: np.ndarray, config) -> np.ndarray:
+    """(N,) bool: finite, between range_min and range_max [m], inside the region and outside the ego box of ``config``."""
     with np.errstate(invalid="ignore", over="ignore"):
-        squared = np.einsum("ij,ij->i", xyz, xyz)  # inf and nan fail both comparisons below
-        kept = (squared >= config.range_min**2) & (squared <= config.range_max**2)
+        squared = np.einsum("ij,ij->i", xyz, xyz)
+        kept = (squared >= config.range_min**2) & (squared <= config.range_max**2)  # false for NaN and infinity
         if config.region_min != config.region_max:
-            kept &= _inside(xyz, config.region_min, config.region_max)
+            kept &= inside(xyz, config.region_min, config.region_max)
         if config.ego_min != config.ego_max:
-            kept &= ~_inside(xyz, config.ego_min, config.ego_max)
-    return np.flatnonzero(kept)
+            kept &= ~inside(xyz, config.ego_min, config.ego_max)
+    return kept
 
 
-def _inside(xyz, low, high):
-    return ((xyz >= np.float32(low)) & (xyz <= np.float32(high))).all(1)
+def inside(xyz: np.ndarray, low, high) -> np.ndarray:
+    """(N,) bool: within the box, faces included."""
+    x, y, z = xyz.T
+    return (
+        (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1]) & (z >= low[2]) & (z <= high[2])
+    )
 
 
 def levelling(roll: float, pitch: float) -> np.ndarray:
-    """(3, 3) float32 rotation R = Ry(pitch) Rx(roll) from the frame of a tilted sensor to one with z up: p' = R p."""
-    (sr, sp), (cr, cp) = np.sin([roll, pitch]), np.cos([roll, pitch])
-    return np.array([[cp, sp * sr, sp * cr], [0.0, cr, -sr], [-sp, cp * sr, cp * cr]], np.float32)
+    """(3, 3) float32 rotation that takes the sensor's axes, mounted with roll and pitch [rad], to axes with z up.
 
-
-def normalise(xyz: np.ndarray) -> np.ndarray:
-    """(N, 3) float32, centred on the mean and scaled into the unit sphere; a cloud of one place becomes zeros."""
-    centred = xyz - xyz.mean(0, dtype=np.float64).astype(np.float32)
-    radius = np.sqrt(np.einsum("ij,ij->i", centred, centred).max())
-    return centred / radius if radius > 0 else centred
-
-
-def sample(xyz: np.ndarray, method: str, count: int, seed: int) -> np.ndarray:
-    """(count,) rows of xyz (N, 3), N >= 1, chosen by ``method``: random, voxel or farthest. Repeatable.
-
-    With fewer points than ``count`` every point is taken and some are taken again (EMA-max does not mind copies).
+    xyz @ R.T is level; level @ R is back in the sensor's frame.
     """
+    (cr, sr), (cp, sp) = ((np.cos(a), np.sin(a)) for a in (roll, pitch))
+    about_x = np.array([[1.0, 0.0, 0.0], [0.0, cr, -sr], [0.0, sr, cr]])
+    about_y = np.array([[cp, 0.0, sp], [0.0, 1.0, 0.0], [-sp, 0.0, cp]])
+    return (about_y @ about_x).astype(np.float32)
+
+
+def normalised(xyz: np.ndarray) -> np.ndarray:
+    """Clouds (..., N, 3) centred on their mean and scaled into the unit sphere; a cloud of one place becomes zeros."""
+    centred = xyz - xyz.mean(-2, keepdims=True, dtype=np.float32)
+    radius = np.sqrt((centred**2).sum(-1).max(-1))[..., None, None]
+    return centred / np.where(radius > 0, radius, 1.0).astype(np.float32)
+
+
+# ----------------------------------------------------------------------------------------------------------- sampling
+
+
+def sample(xyz: np.ndarray, count: int, method: str = "random", seed: int = 0) -> np.ndarray:
+    """(count,) int64 rows of xyz (N, 3), N >= 1, repeatable by seed; all rows and random repetitions where N < count.
+
+    ValueError for an unknown method.
+    """
+    if method not in SAMPLINGS:
+        raise ValueError(f"sampling must be one of {', '.join(SAMPLINGS)}, got '{method}'")
     rng = np.random.default_rng(seed)
-    n = len(xyz)
-    if n <= count:
-        return np.concatenate([np.arange(n), rng.integers(0, n, count - n)])
-    return {"random": _random, "voxel": _voxel, "farthest": _farthest}[method](xyz, count, rng)
+    if len(xyz) <= count:
+        return np.concatenate([np.arange(len(xyz)), rng.integers(0, len(xyz), count - len(xyz))])
+    if method == "farthest":
+        return farthest(xyz, count, rng)
+    return _one_a_voxel(xyz, count, rng) if method == "voxel" else rng.permutation(len(xyz))[:count]
 
 
-def _random(xyz, count, rng):
-    return rng.choice(len(xyz), count, replace=False)
-
-
-def _voxel(xyz, count, rng):
-    """One point of each voxel; the edge is halved until there are at least ``count`` voxels (or points run out)."""
-    edge = float(np.ptp(xyz, axis=0).max()) / 2.0
-    first = np.arange(0)
-    for _ in range(20):
-        first = np.unique(_cell_keys(xyz, edge), return_index=True)[1]
-        if len(first) >= count or edge <= 0.0:
-            break
-        edge /= 2.0
-    if len(first) < count:  # duplicates: fewer places than points asked for
-        return np.concatenate([first, rng.choice(len(xyz), count - len(first), replace=False)])
-    return rng.choice(first, count, replace=False)
-
-
-def _farthest(xyz, count, rng):
-    """Each next point is the one farthest from those chosen; of a large cloud, among a random part."""
-    pool = rng.choice(len(xyz), min(len(xyz), _FARTHEST_POOL * count), replace=False)
+def farthest(xyz: np.ndarray, count: int, rng) -> np.ndarray:
+    """(count,) rows, each the farthest from those before it; of more than 8 count points a random part is looked at."""
+    pool = rng.permutation(len(xyz))[: count * _FARTHEST_POOL]
     candidates = xyz[pool]
-    chosen = np.empty(count, np.int64)
-    distance = np.full(len(pool), np.inf, np.float32)
-    row = 0
-    for i in range(count):
-        chosen[i] = row
-        offset = candidates - candidates[row]
-        distance = np.minimum(distance, np.einsum("ij,ij->i", offset, offset))
-        row = int(distance.argmax())
+    chosen = np.zeros(count, np.int64)
+    nearest = np.full(len(pool), np.inf, np.float32)
+    for i in range(1, count):
+        offset = candidates - candidates[chosen[i - 1]]
+        np.minimum(nearest, np.einsum("ij,ij->i", offset, offset), out=nearest)
+        chosen[i] = nearest.argmax()
     return pool[chosen]
 
 
-def spread(xyz: np.ndarray, chosen: np.ndarray, reach: float) -> np.ndarray:
-    """(N,) int32 position in ``chosen`` that answers each point of xyz (N, 3) [m], -1 where none is near.
+def voxel(xyz: np.ndarray, edge: float, rng=None) -> np.ndarray:
+    """Rows of one point in each occupied voxel of the given edge [m]: the first one, or a random one."""
+    order = np.arange(len(xyz)) if rng is None else rng.permutation(len(xyz))
+    _, first = np.unique(voxel_keys(xyz, edge)[order], return_index=True)
+    return order[first]
 
-    A point is answered by a chosen one of its cell, cells of edge reach / 8 first, then twice as wide up to ``reach``:
-    O(N log n), and never farther than reach * sqrt(3).
+
+def _one_a_voxel(xyz, count, rng):
+    """count rows from the coarsest voxels, of edges halved from the cloud's size, that are at least count."""
+    edge = max(float(np.ptp(xyz, axis=0).max()), 1e-3)
+    rows = np.zeros(0, np.int64)
+    for _ in range(20):
+        edge /= 2.0
+        rows = voxel(xyz, edge, rng)
+        if len(rows) >= count:
+            return rng.permutation(rows)[:count]
+    rest = np.setdiff1d(np.arange(len(xyz)), rows)  # the others coincide with chosen ones
+    return np.concatenate([rows, rng.permutation(rest)[: count - len(rows)]])
+
+
+def voxel_keys(xyz: np.ndarray, edge: float) -> np.ndarray:
+    """(N,) int64, equal for points of one voxel."""
+    x, y, z = np.clip(np.floor(xyz / np.float32(edge)), -_REACH, _REACH - 1).astype(np.int64).T
+    return ((x << 21) + y << 21) + z
+
+
+# ------------------------------------------------------------------------------------------------------- the way back
+
+
+def answers(xyz: np.ndarray, sampled: np.ndarray, edge: float, doublings: int = 3) -> np.ndarray:
+    """(N,) int32: for each point the index into ``sampled`` (rows of xyz) that answers it, -1 when it has none near.
+
+    A point is answered by the first sample of its voxel of the given edge [m], else of the voxel of twice the edge, ...
     """
     answer = np.full(len(xyz), -1, np.int32)
-    answer[chosen] = np.arange(len(chosen), dtype=np.int32)
-    for edge in reach / 8.0, reach / 4.0, reach / 2.0, reach:
-        open_ = np.flatnonzero(answer < 0)
-        if len(open_) == 0:
-            break
-        places = _cell_keys(xyz, edge)
-        keys, first = np.unique(places[chosen], return_index=True)
-        at = np.minimum(np.searchsorted(keys, places[open_]), len(keys) - 1)
-        found = keys[at] == places[open_]
-        answer[open_[found]] = first[at[found]]
+    open_rows = np.arange(len(xyz))
+    for _ in range(doublings + 1):
+        keys, first = np.unique(voxel_keys(xyz[sampled], edge), return_index=True)
+        wanted = voxel_keys(xyz[open_rows], edge)
+        place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
+        hit = keys[place] == wanted if len(keys) else np.zeros(len(wanted), bool)
+        answer[open_rows[hit]] = first[place[hit]]
+        open_rows, edge = open_rows[~hit], 2.0 * edge
+    answer[sampled] = np.arange(len(sampled), dtype=np.int32)
     return answer
 
 
-def _cell_keys(xyz, edge: float) -> np.ndarray:
-    """(N,) int64 key of the cubic cell of each point, 21 bits an axis."""
-    cell = np.floor((xyz - xyz.min(0)) / np.float32(edge if edge > 0 else 1.0)).astype(np.int64)
-    cell = np.minimum(cell, (1 << 21) - 1)
-    return (cell[:, 0] << 42) | (cell[:, 1] << 21) | cell[:, 2]
+def spread(values: np.ndarray, answer: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
+    """Values (n, ...) of rows back to points: values[answer], 0 where answer is -1; ``kept`` (N,) bool adds dropped points.
+
+    answer has one entry for every point, or with ``kept`` for every kept point.
+    """
+    padded = np.concatenate([values, np.zeros((1, *values.shape[1:]), values.dtype)])  # index -1
+    points = padded[answer]
+    if kept is None:
+        return points
+    out = np.zeros((len(kept), *values.shape[1:]), values.dtype)
+    out[kept] = points
+    return out
