@@ -31,14 +31,14 @@ class _Sign(torch.autograd.Function):
 
 
 def sign(x: torch.Tensor) -> torch.Tensor:
-    """+1 where x >= 0, else -1; straight-through gradient where |x| <= 1, which makes a hardtanh before it redundant."""
+    """+1 where x >= 0, else -1; straight-through gradient where |x| <= 1, as through a hardtanh before it."""
     return _Sign.apply(x)
 
 
 class BatchNorm(nn.Module):
     """gain (alpha y - mean) / sqrt(var + eps) + bias, given as one scale and one shift of y.
 
-    Running statistics are those of y, so they stay right when alpha moves. ``momentum`` None averages all batches alike.
+    Running statistics are those of y, so they stay right when alpha moves; ``momentum`` None averages all batches.
     """
 
     def __init__(self, width: int, momentum: float | None = 0.1, eps: float = 1e-5):

@@ -47,7 +47,7 @@ def _selection(row, gradient, rows):
     """(rows, C) sparse matrix with gradient[s, c] at (row[s, c], c)."""
     channel = torch.arange(row.shape[1]).expand_as(row)
     index = torch.stack([row.reshape(-1).long(), channel.reshape(-1)])
-    return torch.sparse_coo_tensor(index, gradient.reshape(-1), (rows, row.shape[1]))
+    return torch.sparse_coo_tensor(index, gradient.reshape(-1), (rows, row.shape[1]), check_invariants=False)
 
 
 def segment_max(values: torch.Tensor, offsets: np.ndarray) -> torch.Tensor:
@@ -84,7 +84,7 @@ class _Spread(torch.autograd.Function):
 
 
 def moments(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(n, K) -> mean (K,) and covariance (K, K): a product rows @ w.T has mean w @ mean and variance diag(w @ cov @ w.T)."""
+    """(n, K) -> mean (K,), covariance (K, K); rows @ w.T has mean w @ mean and variance diag(w @ covariance @ w.T)."""
     return _Moments.apply(rows)
 
 

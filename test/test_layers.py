@@ -1,0 +1,123 @@
+"""Torch layers: straight-through sign, LSR, EMA, and the packed-speed layers against dense autograd."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+
+from bipointnet_ros.core.aggregation import delta  # noqa: E402
+from bipointnet_ros.training import layers  # noqa: E402
+
+TOLERANCE = 2e-4
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def relative(a, b):
+    return float((a - b).detach().norm() / b.detach().norm().clamp_min(1e-12))
+
+
+def dense_norm(y, norm, alpha):
+    """alpha y through torch's own BatchNorm of the batch."""
+    return torch.nn.functional.batch_norm(alpha * y, None, None, norm.gain, norm.bias, True, 0.0, norm.eps)
+
+
+def gradients(output, upstream, inputs):
+    return torch.autograd.grad((output * upstream).sum(), inputs, allow_unused=True)
+
+
+def mixed_gains(norm):
+    with torch.no_grad():
+        norm.gain.copy_(torch.randn(len(norm.gain)))
+        norm.gain[:3] = torch.tensor([0.0, -1.0, -0.01])
+        norm.bias.copy_(0.3 * torch.randn(len(norm.bias)))
+
+
+def test_sign_of_zero_is_plus_one_and_gradient_passes_up_to_one():
+    x = torch.tensor([-1.5, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 1.0001], requires_grad=True)
+    out = layers.sign(x)
+    out.backward(torch.arange(1.0, 9.0))
+    assert out.tolist() == [-1, -1, -1, 1, 1, 1, 1, 1]
+    assert x.grad.tolist() == [0, 2, 3, 4, 5, 6, 7, 0]
+
+
+def test_lsr_scale_is_the_ratio_of_deviations_of_the_first_batch_only():
+    layer = layers.BinaryLinear(33, 17)
+    known = {id(p) for p in layer.parameters()}
+    x = 0.7 * torch.randn(500, 33)
+    out = layer(x)
+    w, a = layer.weight - layer.weight.mean(), x.clamp(-1, 1)
+    plain = torch.where(x >= 0, 1.0, -1.0) @ torch.where(w >= 0, 1.0, -1.0).T
+    alpha = (a @ w.T).std() / plain.std()
+    torch.testing.assert_close(out, alpha * plain)
+    layer(3.0 * x)
+    torch.testing.assert_close(layer.alpha(), alpha)
+    assert {id(p) for p in layer.parameters()} == known and id(layer.log_alpha) in known
+
+
+def test_weights_are_centred_over_the_whole_matrix():
+    layer = layers.BinaryLinear(5, 4)
+    with torch.no_grad():
+        layer.weight.copy_(torch.arange(20.0).reshape(4, 5))
+    assert layer.signs().flatten().tolist() == [-1.0] * 10 + [1.0] * 10
+
+
+def test_batch_norm_scale_and_shift_equal_torch_and_statistics_are_those_of_the_bare_product():
+    norm, y, alpha = layers.BatchNorm(6), 5 * torch.randn(40, 6) + 2, torch.tensor(0.2)
+    mixed_gains(norm)
+    var, mean = torch.var_mean(y, 0, correction=0)
+    scale, shift = norm.batch(mean, var, len(y), alpha)
+    torch.testing.assert_close(y * scale + shift, dense_norm(y, norm, alpha))
+    torch.testing.assert_close(norm.mean, 0.1 * y.mean(0))
+    torch.testing.assert_close(norm.var, 0.9 + 0.1 * y.var(0))
+    other = layers.BatchNorm(6)
+    other.load_state_dict(norm.state_dict() | {"mean": torch.zeros(6), "var": torch.ones(6)})
+    torch.testing.assert_close(other.normalise(alpha * y, alpha), dense_norm(y, norm, alpha))
+    torch.testing.assert_close(other.mean, norm.mean)
+    torch.testing.assert_close(other.var, norm.var)
+
+
+@pytest.mark.parametrize("rows", [20, 700])  # statistics from the product, and from the moments of its inputs
+def test_binary_layer_equals_dense_autograd(rows):
+    layer, x = layers.Binary(48, 31), torch.randn(rows, 48, requires_grad=True)
+    mixed_gains(layer.norm)
+    z = layer(x)
+    dense = dense_norm(layers.sign(x) @ layer.linear.signs().T, layer.norm, layer.linear.alpha())
+    upstream = torch.randn_like(z)
+    parameters = [x, layer.linear.weight, layer.norm.gain, layer.norm.bias]
+    assert relative(z, dense) < TOLERANCE
+    for ours, theirs in zip(gradients(z, upstream, parameters), gradients(dense, upstream, parameters)):
+        assert relative(ours, theirs) < TOLERANCE
+
+
+@pytest.mark.parametrize("aggregation", layers.AGGREGATIONS)
+@pytest.mark.parametrize("inputs", [16, 128, 200])
+def test_pooled_layer_equals_dense_autograd(inputs, aggregation):
+    """Where several rows attain the maximum, the gradient goes to the first of them."""
+    layer = layers.Pool(inputs, 40, aggregation)
+    mixed_gains(layer.norm)
+    offsets = np.array([0, 256, 300, 1301], np.int32)
+    x = torch.randn(offsets[-1], inputs, requires_grad=True)
+    out = layer(x, offsets)
+    y = layers.sign(x) @ layer.linear.signs().T
+    z = dense_norm(y, layer.norm, layer.linear.alpha())
+    rising = torch.where(layer.norm.gain >= 0, y, -y)
+    groups = [slice(a, b) for a, b in zip(offsets[:-1], offsets[1:])]
+    dense = torch.stack([pool_dense(z[g], rising[g], aggregation) for g in groups])
+    upstream = torch.randn_like(out)
+    parameters = [x, layer.linear.weight, layer.norm.gain, layer.norm.bias]
+    assert relative(out, dense) < TOLERANCE
+    for ours, theirs in zip(gradients(out, upstream, parameters), gradients(dense, upstream, parameters)):
+        assert relative(ours, theirs) < TOLERANCE
+
+
+def pool_dense(z, rising, aggregation):
+    """The arg row by exact integers: equal products normalise to values that differ by rounding only."""
+    if aggregation == "ema-avg":
+        return z.mean(0)
+    largest = z.gather(0, rising.argmax(0)[None])[0]
+    return largest + (delta(len(z)) if aggregation == "ema-max" else 0.0)
