@@ -1,4 +1,4 @@
-"""Entropy-maximizing aggregation (BiPointNet, section 3.2): the shift that leaves the sign of a maximum one full bit."""
+"""Entropy-maximizing aggregation (BiPointNet, section 3.2): a shift that leaves the sign of a maximum one full bit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BUCKETS = 16  # groups of 2**15 points and more share the last row of a limit ta
 
 
 def delta(n: int) -> float:
-    """Shift added to the maximum of n standard-normal values: -Phi^-1(0.5^(1/n)) <= 0, so that P(max + delta < 0) = 1/2.
+    """Shift added to the maximum of n standard-normal values: -Phi^-1(0.5^(1/n)) <= 0, so P(max + delta < 0) = 1/2.
 
     Equation 8 of the paper. ValueError if n < 1.
     """

@@ -24,7 +24,7 @@ class BlueprintError(ValueError):
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: ``inputs`` own inputs, ``shared`` inputs from the cell's code (join), pooled over the ``cells`` scale."""
+    """One layer: own ``inputs``, ``shared`` inputs from the cell's code (join), pooled over the ``cells`` scale."""
 
     op: str
     name: str
@@ -51,7 +51,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Grid:
-    """Sampling voxel edge in metres, and the edge of each scale's cells in voxels (first a cube, the others pillars)."""
+    """Sampling voxel edge in metres; edge of each scale's cells in voxels (first a cube, the others pillars)."""
 
     voxel: float
     cells: tuple[int, ...]
@@ -81,20 +81,28 @@ class Blueprint:
 
     def to_json(self) -> dict:
         """Plain lists and numbers; ``from_json`` takes them back."""
-        layers = [{k: v for k, v in asdict(layer).items() if v not in (None, 0) or k == "cells" and v == 0}
-                  for layer in self.layers]
+        layers = [
+            {k: v for k, v in asdict(layer).items() if v not in (None, 0) or k == "cells" and v == 0}
+            for layer in self.layers
+        ]
         grid = {"voxel": self.grid.voxel, "cells": list(self.grid.cells)} if self.grid else None
         return {"task": self.task, "inputs": list(self.inputs), "layers": layers, "grid": grid}
 
     @staticmethod
     def from_json(value) -> Blueprint:
         """BlueprintError for anything that is not what ``to_json`` gives."""
-        _need(isinstance(value, dict) and set(value) == {"task", "inputs", "layers", "grid"},
-              "a blueprint is an object with task, inputs, layers and grid")
+        _need(
+            isinstance(value, dict) and set(value) == {"task", "inputs", "layers", "grid"},
+            "a blueprint is an object with task, inputs, layers and grid",
+        )
         _need(isinstance(value["layers"], list) and 0 < len(value["layers"]) <= 64, "layers must be a list of 1 to 64")
-        _need(isinstance(value["inputs"], list) and all(isinstance(n, str) for n in value["inputs"]),
-              "inputs must be a list of names")
-        return Blueprint(value["task"], tuple(value["inputs"]), tuple(map(_layer, value["layers"])), _grid(value["grid"]))
+        _need(
+            isinstance(value["inputs"], list) and all(isinstance(n, str) for n in value["inputs"]),
+            "inputs must be a list of names",
+        )
+        return Blueprint(
+            value["task"], tuple(value["inputs"]), tuple(map(_layer, value["layers"])), _grid(value["grid"])
+        )
 
 
 def vanilla(classes: int, widths=(64, 128, 1024, 512, 256)) -> Blueprint:
@@ -131,23 +139,29 @@ def _is_size(value, high=MAX_WIDTH) -> bool:
 
 def _layer(value) -> Layer:
     known = {"op", "name", "inputs", "outputs", "shared", "cells"}
-    _need(isinstance(value, dict) and {"op", "name", "inputs", "outputs"} <= set(value) <= known,
-          f"a layer is an object with op, name, inputs, outputs and perhaps shared, cells, got {str(value)[:80]}")
+    _need(
+        isinstance(value, dict) and {"op", "name", "inputs", "outputs"} <= set(value) <= known,
+        f"a layer is an object with op, name, inputs, outputs and perhaps shared, cells, got {str(value)[:80]}",
+    )
     return Layer(**value)
 
 
 def _grid(value) -> Grid | None:
     if value is None:
         return None
-    _need(isinstance(value, dict) and set(value) == {"voxel", "cells"} and isinstance(value["cells"], list),
-          "grid must be an object with voxel and cells")
+    _need(
+        isinstance(value, dict) and set(value) == {"voxel", "cells"} and isinstance(value["cells"], list),
+        "grid must be an object with voxel and cells",
+    )
     _need(type(value["voxel"]) in (int, float), "grid voxel must be a number of metres")
     return Grid(float(value["voxel"]), tuple(value["cells"]))
 
 
 def _check_order(blueprint: Blueprint):
-    _need(isinstance(blueprint.task, str) and blueprint.task in _ORDER,
-          f"task must be one of {', '.join(_ORDER)}, got {str(blueprint.task)[:40]!r}")
+    _need(
+        isinstance(blueprint.task, str) and blueprint.task in _ORDER,
+        f"task must be one of {', '.join(_ORDER)}, got {str(blueprint.task)[:40]!r}",
+    )
     expected = _ORDER[blueprint.task]
     ops = [layer.op for layer in blueprint.layers]
     _need(all(isinstance(op, str) for op in ops), "the op of a layer must be a string")
@@ -157,24 +171,34 @@ def _check_order(blueprint: Blueprint):
             while rest and rest[0] == pattern[:-1]:
                 rest.pop(0)
         else:
-            _need(rest and rest.pop(0) == pattern,
-                  f"the layers of a {blueprint.task} network are {', '.join(expected)} (* = any number), "
-                  f"got {', '.join(ops)[:120]}")
+            _need(
+                rest and rest.pop(0) == pattern,
+                f"the layers of a {blueprint.task} network are {', '.join(expected)} (* = any number), "
+                f"got {', '.join(ops)[:120]}",
+            )
     _need(not rest, f"the layers of a {blueprint.task} network end with logits, got {', '.join(ops)[:120]}")
 
 
 def _check_widths(blueprint: Blueprint):
     previous, pooled, names = len(blueprint.inputs), False, set()
     for layer in blueprint.layers:
-        _need(isinstance(layer.name, str) and layer.name.isidentifier() and layer.name not in names,
-              f"layer names must be identifiers, each once, got {str(layer.name)[:40]!r}")
+        _need(
+            isinstance(layer.name, str) and layer.name.isidentifier() and layer.name not in names,
+            f"layer names must be identifiers, each once, got {str(layer.name)[:40]!r}",
+        )
         names.add(layer.name)
-        _need(_is_size(layer.inputs) and _is_size(layer.outputs),
-              f"layer {layer.name}: sizes must be 1 to {MAX_WIDTH}, got {str((layer.inputs, layer.outputs))[:60]}")
-        _need(layer.inputs == previous, f"layer {layer.name} takes {layer.inputs} inputs, the one before gives {previous}")
+        _need(
+            _is_size(layer.inputs) and _is_size(layer.outputs),
+            f"layer {layer.name}: sizes must be 1 to {MAX_WIDTH}, got {str((layer.inputs, layer.outputs))[:60]}",
+        )
+        _need(
+            layer.inputs == previous, f"layer {layer.name} takes {layer.inputs} inputs, the one before gives {previous}"
+        )
         per_point = layer.op in ("pool", "join") or layer.op == "binary" and not pooled
-        _need(not per_point or layer.inputs <= MAX_POINT_WIDTH,
-              f"layer {layer.name} works point by point and takes at most {MAX_POINT_WIDTH} inputs, got {layer.inputs}")
+        _need(
+            not per_point or layer.inputs <= MAX_POINT_WIDTH,
+            f"layer {layer.name} works point by point and takes at most {MAX_POINT_WIDTH} inputs, got {layer.inputs}",
+        )
         previous, pooled = layer.outputs, pooled or layer.op == "pool"
 
 
@@ -184,11 +208,16 @@ def _check_grid(blueprint: Blueprint):
         _need(blueprint.grid is None and plain, "a classification network has no grid, no cells and no shared inputs")
         return
     grid = blueprint.grid
-    _need(grid is not None and 0.001 <= grid.voxel <= 100.0, "a segmentation network needs a grid with voxel 0.001 to 100 m")
+    _need(
+        grid is not None and 0.001 <= grid.voxel <= 100.0,
+        "a segmentation network needs a grid with voxel 0.001 to 100 m",
+    )
     cells = grid.cells
     _need(0 < len(cells) <= 8 and all(_is_size(c, 4096) for c in cells), "grid cells must be 1 to 8 sizes in voxels")
-    _need(all(b % a == 0 and b > a for a, b in zip(cells, cells[1:])),
-          f"each scale of cells must be a multiple of the one before, got {list(cells)}")
+    _need(
+        all(b % a == 0 and b > a for a, b in zip(cells, cells[1:])),
+        f"each scale of cells must be a multiple of the one before, got {list(cells)}",
+    )
     _check_scales(blueprint.layers, len(cells))
 
 
@@ -196,9 +225,13 @@ def _check_scales(layers, scales: int):
     """The layer before a join pools over the next scale, and every scale is used once, finest first."""
     given = [layer.cells for layer in layers]
     joins = sum(layer.op == "join" for layer in layers)
-    _need(joins == scales and given == [*range(scales), None, None],
-          f"{scales} scales of cells need {scales} joins, and cells 0 to {scales - 1} on the layers before them, got {given}")
+    _need(
+        joins == scales and given == [*range(scales), None, None],
+        f"{scales} scales of cells need {scales} joins, and cells 0 to {scales - 1} before them, got {given}",
+    )
     for before, layer in zip(layers, layers[1:]):
         shared = before.outputs if layer.op == "join" else 0
-        _need(type(layer.shared) is int and layer.shared == shared and shared <= MAX_POINT_WIDTH,
-              f"layer {layer.name} must share {shared} inputs, got {str(layer.shared)[:20]}")
+        _need(
+            type(layer.shared) is int and layer.shared == shared and shared <= MAX_POINT_WIDTH,
+            f"layer {layer.name} must share {shared} inputs, got {str(layer.shared)[:20]}",
+        )

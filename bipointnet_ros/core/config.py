@@ -70,16 +70,18 @@ class Config:
     region_min: tuple[float, float, float] = _parameter(
         _BOX_OFF, "corner (x, y, z) of the box of interest in the cloud's frame; equal corners = off", **_METRES
     )
-    region_max: tuple[float, float, float] = _parameter(_BOX_OFF, "the opposite corner of the box of interest", **_METRES)
+    region_max: tuple[float, float, float] = _parameter(
+        _BOX_OFF, "the opposite corner of the box of interest", **_METRES
+    )
     ego_min: tuple[float, float, float] = _parameter(
         _BOX_OFF,
         "corner (x, y, z) of the vehicle's own box in the cloud's frame, answered with label 0; equal corners = off",
         **_METRES,
     )
-    ego_max: tuple[float, float, float] = _parameter(_BOX_OFF, "the opposite corner of the vehicle's own box", **_METRES)
-    min_confidence: float = _parameter(
-        0.0, "answers of lower confidence become label 0", low=0.0, high=1.0, live=True
+    ego_max: tuple[float, float, float] = _parameter(
+        _BOX_OFF, "the opposite corner of the vehicle's own box", **_METRES
     )
+    min_confidence: float = _parameter(0.0, "answers of lower confidence become label 0", low=0.0, high=1.0, live=True)
     max_rate: float = _parameter(
         0.0, "most clouds answered per second; 0 = as they come", unit="Hz", low=0.0, high=1000.0, live=True
     )
@@ -98,7 +100,9 @@ class Config:
     stale_after: float = _parameter(
         5.0, "warn when no cloud came for this long; 0 = never", unit="s", low=0.0, high=3600.0, live=True
     )
-    seed: int = _parameter(0, "sampling is repeatable: same cloud and seed, same answer", low=0, high=2**31 - 1, live=True)
+    seed: int = _parameter(
+        0, "sampling is repeatable: same cloud and seed, same answer", low=0, high=2**31 - 1, live=True
+    )
     autostart: bool = _parameter(True, "configure and activate the node by itself at the start")
 
     def __post_init__(self):

@@ -7,14 +7,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from bipointnet_ros.core.cells import Cells
+from bipointnet_ros.core.blueprint import Grid
+from bipointnet_ros.core.cells import Cells, build
 
 _STEEP = 0.3  # slope that the first envelope follows
 _ROUGH = 0.12  # slope, against the smooth terrain, that the second one follows
 _TOLERANCE = 0.25  # m over the envelope that still is ground
 _THICKNESS = 0.2  # m over the lowest point of a column that still is the ground's own noise
 _PILLAR = 3  # columns along the edge of a pillar of the height map
+_GRID = Grid(0.2, (4, 12))  # columns of 0.8 m where no model says otherwise
 _NOISE = 0.5  # m under all neighbours: a reflection, not ground
+
+
+def height(xyz: np.ndarray, argsort=None) -> np.ndarray:
+    """(N,) float32 [m] over the ground of finite, levelled points xyz (N, 3) [m], N >= 1."""
+    run = build(xyz, _GRID, argsort)
+    z = xyz[run.order, 2]
+    out = np.empty(len(z), np.float32)
+    out[run.order] = z - np.repeat(level(z, run, _GRID.voxel * _GRID.cells[0]), np.diff(run.column))
+    return out
 
 
 def level(z: np.ndarray, cells: Cells, edge: float) -> np.ndarray:

@@ -30,7 +30,7 @@ class ModelFileError(ValueError):
 
 @dataclass(frozen=True)
 class Model:
-    """Blueprint, weights and what a user must know of them; ``training`` holds free facts (data, seed, licence, command)."""
+    """Blueprint, weights and what a user must know; ``training`` holds free facts (data, seed, licence, command)."""
 
     name: str
     blueprint: Blueprint
@@ -53,7 +53,9 @@ def find(name: str) -> Path:
             if (folder / f"{name}{SUFFIX}").is_file():
                 return folder / f"{name}{SUFFIX}"
     shipped = sorted({p.stem for folder in folders if folder.is_dir() for p in folder.glob(f"*{SUFFIX}")})
-    raise ModelFileError(f"no model '{name}': give the path of a {SUFFIX} file or one of: {', '.join(shipped) or 'none found'}")
+    raise ModelFileError(
+        f"no model '{name}': give the path of a {SUFFIX} file or one of: {', '.join(shipped) or 'none found'}"
+    )
 
 
 def _model_folders() -> list[Path]:
@@ -77,7 +79,7 @@ def read(path) -> Model:
 
 
 def write(path, model: Model):
-    """Write the model; a reader never sees half a file (temporary name, then rename). ModelFileError for a bad model."""
+    """Write the model; a reader never sees half a file (a new file, renamed). ModelFileError for a bad model."""
     data = serialise(model)
     _parse(data)
     path = Path(path)
@@ -130,8 +132,10 @@ def _need(condition, sentence: str):
 def _parse(data: bytes) -> Model:
     _need(len(data) >= 8, f"expected a safetensors file, got {len(data)} bytes")
     length = int.from_bytes(data[:8], "little")
-    _need(length <= min(MAX_HEADER, len(data) - 8),
-          f"expected a header of at most {min(MAX_HEADER, len(data) - 8)} bytes, got {length}")
+    _need(
+        length <= min(MAX_HEADER, len(data) - 8),
+        f"expected a header of at most {min(MAX_HEADER, len(data) - 8)} bytes, got {length}",
+    )
     header = _json(data[8 : 8 + length], "the header")
     _need(isinstance(header, dict), "the header must be a JSON object")
     metadata = header.pop("__metadata__", None)
@@ -157,19 +161,29 @@ def _unique(pairs):
 
 
 def _facts(metadata) -> tuple[Blueprint, dict]:
-    _need(isinstance(metadata, dict) and all(isinstance(v, str) for v in metadata.values()),
-          "expected __metadata__ of strings in the header")
+    _need(
+        isinstance(metadata, dict) and all(isinstance(v, str) for v in metadata.values()),
+        "expected __metadata__ of strings in the header",
+    )
     kind = metadata.get("format"), metadata.get("version")
-    _need(kind == (FORMAT, VERSION), f"expected format {FORMAT} version {VERSION}, got {str(kind)[:80]}: export it again")
+    _need(
+        kind == (FORMAT, VERSION), f"expected format {FORMAT} version {VERSION}, got {str(kind)[:80]}: export it again"
+    )
     _need(set(metadata) == _KEYS, f"expected metadata {sorted(_KEYS)}, got {str(sorted(metadata))[:200]}")
     blueprint = Blueprint.from_json(_json(metadata["blueprint"], "the blueprint"))
     classes = _json(metadata["classes"], "classes")
     outputs = blueprint.layers[-1].outputs
-    _need(isinstance(classes, list) and all(isinstance(c, str) and c for c in classes) and
-          len(classes) == len(set(classes)) == outputs, f"expected {outputs} different class names, got {str(classes)[:80]}")
+    _need(
+        isinstance(classes, list)
+        and all(isinstance(c, str) and c for c in classes)
+        and len(classes) == len(set(classes)) == outputs,
+        f"expected {outputs} different class names, got {str(classes)[:80]}",
+    )
     points = metadata["points"]
-    _need(points.isascii() and points.isdigit() and len(points) <= 7 and 0 < int(points) <= 1_000_000,
-          f"expected points 1 to 1000000, got {points[:20]!r}")
+    _need(
+        points.isascii() and points.isdigit() and len(points) <= 7 and 0 < int(points) <= 1_000_000,
+        f"expected points 1 to 1000000, got {points[:20]!r}",
+    )
     for key, choices in _CHOICES.items():
         _need(metadata[key] in choices, f"expected {key} to be one of {', '.join(choices)}, got {metadata[key][:40]!r}")
     normal = "scene" if blueprint.task == SEGMENTATION else "unit_sphere"
@@ -190,23 +204,33 @@ def _tensors(header: dict, payload: memoryview, specs: dict) -> dict[str, np.nda
         ranges.append((begin, end))
         tensors[name] = np.frombuffer(payload[begin:end], _DTYPES[dtype]).reshape(shape).astype(_DTYPES[dtype][1:])
     ends = [0] + [end for _, end in sorted(ranges)]
-    _need([begin for begin, _ in sorted(ranges)] == ends[:-1] and ends[-1] == len(payload),
-          f"tensors must fill the {len(payload)} bytes of the file without overlap or hole")
+    _need(
+        [begin for begin, _ in sorted(ranges)] == ends[:-1] and ends[-1] == len(payload),
+        f"tensors must fill the {len(payload)} bytes of the file without overlap or hole",
+    )
     return tensors
 
 
 def _range(name: str, entry, dtype: str, shape: tuple, available: int) -> tuple[int, int]:
-    _need(isinstance(entry, dict) and set(entry) == {"dtype", "shape", "data_offsets"},
-          f"tensor {name} must have dtype, shape and data_offsets")
-    _need(entry["dtype"] == dtype and entry["shape"] == list(shape),
-          f"tensor {name} must be {dtype} {list(shape)}, got {str(entry['dtype'])[:20]} {str(entry['shape'])[:40]}")
+    _need(
+        isinstance(entry, dict) and set(entry) == {"dtype", "shape", "data_offsets"},
+        f"tensor {name} must have dtype, shape and data_offsets",
+    )
+    _need(
+        entry["dtype"] == dtype and entry["shape"] == list(shape),
+        f"tensor {name} must be {dtype} {list(shape)}, got {str(entry['dtype'])[:20]} {str(entry['shape'])[:40]}",
+    )
     offsets = entry["data_offsets"]
     size = math.prod(shape) * np.dtype(_DTYPES[dtype]).itemsize
-    _need(isinstance(offsets, list) and len(offsets) == 2 and all(type(o) is int for o in offsets),
-          f"tensor {name} must have two data_offsets")
+    _need(
+        isinstance(offsets, list) and len(offsets) == 2 and all(type(o) is int for o in offsets),
+        f"tensor {name} must have two data_offsets",
+    )
     begin, end = offsets
-    _need(0 <= begin <= end <= available and end - begin == size,
-          f"tensor {name} must lie in {size} of the {available} bytes, got offsets {str(offsets)[:60]}")
+    _need(
+        0 <= begin <= end <= available and end - begin == size,
+        f"tensor {name} must lie in {size} of the {available} bytes, got offsets {str(offsets)[:60]}",
+    )
     return begin, end
 
 

@@ -5,7 +5,6 @@ Nothing but the first and the last layer touches a float; in between bit = [popc
 
 from __future__ import annotations
 
-import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -31,7 +30,7 @@ class Network:
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
 
     def classify(self, points: np.ndarray) -> np.ndarray:
-        """(B, N, 3) float32 normalised clouds -> (B, K) float32 logits; N as the model was trained (``model.points``)."""
+        """(B, N, 3) float32 normalised clouds -> (B, K) float32 logits; N = ``model.points``."""
         clouds, n, _ = points.shape
         rows = np.ascontiguousarray(points, np.float32).reshape(clouds * n, -1)
         offsets = np.arange(clouds + 1, dtype=np.int32) * np.int32(n)
@@ -89,14 +88,15 @@ class Network:
         buckets = bucket(np.diff(offsets))
 
         def part(r, g, local):
-            self.backend.lift(rows[r], weights.float_weight, weights.limit, own[r],
-                              weights.pool_limit, buckets[g], local, codes[g])
+            self.backend.lift(
+                rows[r], weights.float_weight, weights.limit, own[r], weights.pool_limit, buckets[g], local, codes[g]
+            )
 
         self._share(part, offsets)
         return own, codes
 
     def _join(self, layer, rows, codes, offsets, coarser):
-        """Bits of each point from its own bits and its cell's code; the codes of the coarser cells, unless there are none.
+        """Bits of each point from its own bits and its cell's code; codes of the coarser cells, unless there are none.
 
         A cell lies in one coarser cell, so the limits of own and pooled bits depend on the cell alone.
         """
@@ -111,9 +111,15 @@ class Network:
             parts = self._bits(f"{layer.name}.parts", len(codes), layer.outputs)
 
         def part(r, g, local):
-            self.backend.layer(rows[r], weights.prepared, own_limit[g], own[r],
-                               pool_limit if pool_limit is None else pool_limit[g], parts if parts is None else parts[g],
-                               local)
+            self.backend.layer(
+                rows[r],
+                weights.prepared,
+                own_limit[g],
+                own[r],
+                pool_limit if pool_limit is None else pool_limit[g],
+                parts if parts is None else parts[g],
+                local,
+            )
 
         self._share(part, offsets)
         if coarser is None:
@@ -143,8 +149,10 @@ class Network:
             return part(slice(0, rows), slice(0, groups), offsets)
         cuts = np.searchsorted(offsets, np.linspace(0, rows, shares + 1).astype(np.int64))
         cuts[0], cuts[-1] = 0, groups
-        jobs = [self._pool.submit(part, slice(int(offsets[a]), int(offsets[b])), slice(a, b), offsets[a : b + 1] - offsets[a])
-                for a, b in itertools.pairwise(cuts.tolist()) if a < b]
+        jobs = []
+        for a, b in zip(cuts[:-1].tolist(), cuts[1:].tolist()):
+            rows = slice(int(offsets[a]), int(offsets[b]))
+            jobs.append(self._pool.submit(part, rows, slice(a, b), offsets[a : b + 1] - offsets[a]))
         for job in jobs:
             job.result()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,19 @@ class Object:
     size: np.ndarray
     yaw: float
     points: int
+    tilt: np.ndarray | None = None  # (3, 3) rotation from level axes, in which yaw turns, to the cloud's; None = level
+
+    def tilted(self, rotation: np.ndarray) -> Object:
+        """The same object of a level cloud in axes turned by rotation (3, 3)."""
+        return dataclasses.replace(self, centre=rotation @ self.centre, tilt=rotation)
+
+    def quaternion(self) -> tuple[float, float, float, float]:
+        """(x, y, z, w) of the box's axes in the cloud's frame."""
+        z, w = np.sin(self.yaw / 2.0), np.cos(self.yaw / 2.0)
+        if self.tilt is None:
+            return 0.0, 0.0, float(z), float(w)
+        x, y, u, v = quaternion(self.tilt)
+        return x * w + y * z, y * w - x * z, u * w + v * z, v * w - u * z
 
 
 @dataclass(frozen=True)
@@ -95,6 +109,13 @@ def _numbered(xyz, height, confidence, found):
         centre, size = box[i, :3].astype(np.float32), box[i, 3:6].astype(np.float32)
         things.append(Object(len(things) + 1, k, name, sure, centre, size, float(box[i, 6]), len(part)))
     return instance, tuple(things)
+
+
+def quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:
+    """(3, 3) rotation by less than half a turn -> (x, y, z, w)."""
+    w = np.sqrt(max(1.0 + float(np.trace(rotation)), 1e-12)) / 2.0
+    x, y, z = (float(rotation[i, j] - rotation[j, i]) / (4.0 * w) for i, j in ((2, 1), (0, 2), (1, 0)))
+    return x, y, z, float(w)
 
 
 # ----------------------------------------------------------------------------------------------------------- clusters

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from std_msgs.msg import ColorRGBA
@@ -29,10 +27,10 @@ def markers(header, objects, colours, lifetime: float, gone=()) -> MarkerArray:
 
 def _box(header, one, colours, duration) -> Marker:
     length, width, height = (float(v) for v in one.size)
-    half = one.yaw / 2  # rotation about z as a quaternion
+    x, y, z, w = (float(v) for v in one.quaternion())
     return _marker(
         header, one, _NAMESPACES[0], duration,
-        pose=Pose(position=_point(one.centre), orientation=Quaternion(z=math.sin(half), w=math.cos(half))),
+        pose=Pose(position=_point(one.centre), orientation=Quaternion(x=x, y=y, z=z, w=w)),
         scale=Vector3(x=length, y=width, z=height),
         color=_colour(colours[one.label], 0.4),
     )  # fmt: skip

@@ -1,0 +1,203 @@
+"""From points to labels, confidences and objects: the one way, used by the node, the command line and the tests."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bipointnet_ros.core import features, ground, kernels, model_file, points, segments
+from bipointnet_ros.core.blueprint import SEGMENTATION
+from bipointnet_ros.core.config import Config
+from bipointnet_ros.core.network import Network
+from bipointnet_ros.core.segments import Object
+
+
+class CloudError(ValueError):
+    """The arrays given to ``Pipeline.process`` are not a cloud."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Answer to one cloud of N points, row i for point i.
+
+    label (N,) uint16: class index + 1, 0 = unknown; instance (N,) uint32: 0 = no object; confidence (N,) float32 0..1;
+    objects in the cloud's frame; stages: milliseconds by step; sampled: points that the network saw.
+    """
+
+    label: np.ndarray
+    instance: np.ndarray
+    confidence: np.ndarray
+    objects: tuple[Object, ...]
+    stages: dict[str, float]
+    sampled: int
+
+
+class Pipeline:
+    """A loaded model and the way to it and from it. One cloud at a time: not thread-safe (it owns the scratch).
+
+    ModelFileError, BackendError: one sentence each, at construction; nothing is loaded later.
+    """
+
+    def __init__(self, config: Config, network: Network | None = None):
+        self.config = config
+        self._network = network or _load(config)
+        self.model = self._network.model
+        self.backend_name, self.threads = self._network.backend.name, self._network.threads
+
+    def reconfigured(self, config: Config) -> Pipeline:
+        """A pipeline with other parameters; the loaded network is shared where model, backend and threads stay."""
+        same = all(getattr(config, n) == getattr(self.config, n) for n in ("model", "backend", "threads"))
+        return Pipeline(config, self._network if same else None)
+
+    def process(self, xyz: np.ndarray, intensity: np.ndarray | None = None) -> Result:
+        """Label every point of xyz (N, 3) float32 [m], z up but for the mount's tilt; intensity (N,) of any scale.
+
+        N may be 0; points may be NaN or infinite (label 0). The same cloud and parameters give the same answer.
+        CloudError for arrays of another form.
+        """
+        _check(xyz, intensity)
+        watch = _Stopwatch()
+        kept = points.keep(xyz, self.config)
+        level = points.levelling(self.config.gravity_roll, self.config.gravity_pitch)
+        near = xyz[kept] @ level.T
+        strength = None if intensity is None else intensity[kept].astype(np.float32)
+        watch("filter")
+        answer = self._answer(near, strength, watch)
+        tilted = self.config.gravity_roll != 0.0 or self.config.gravity_pitch != 0.0
+        objects = tuple(o.tilted(level.T) for o in answer.objects) if tilted else answer.objects
+        everywhere = (_scattered(values, kept) for values in (answer.label, answer.instance, answer.confidence))
+        watch("publish")
+        return Result(*everywhere, objects, watch.stages, answer.sampled)
+
+    def _answer(self, xyz, intensity, watch) -> _Answer:
+        if len(xyz) == 0:
+            return _Answer.unknown(0)
+        if self.model.blueprint.task == SEGMENTATION:
+            return self._segment(xyz, intensity, watch)
+        return self._classify(xyz, watch)
+
+    def _segment(self, xyz, intensity, watch) -> _Answer:
+        """Every voxel of the scan is a row of the network, and answers the points in it."""
+        blueprint = self.model.blueprint
+        seen = self._seen(xyz)
+        strength = intensity if intensity is None or seen is None else intensity[seen]
+        cloud = xyz if seen is None else xyz[seen]
+        scene = features.scene(cloud, strength, blueprint.grid, blueprint.inputs, self._argsort)
+        watch("features")
+        label, confidence = self._best(self._network.segment(scene.features, scene.offsets))
+        watch("network")
+        row, height = scene.answer, scene.height
+        if seen is not None:
+            near = points.answers(xyz, seen, blueprint.grid.voxel)
+            row, height = np.where(near < 0, -1, row[near]), np.where(near < 0, np.float32(0.0), height[near])
+        label, confidence = points.spread(label, row), points.spread(confidence, row)
+        watch("spread")
+        instance, objects = segments.objects(xyz, height, label, confidence, self.model.classes)
+        watch("objects")
+        return _Answer(label, instance, confidence, objects, len(scene.features))
+
+    def _classify(self, xyz, watch) -> _Answer:
+        """One class for the whole cloud, or for each cluster that stands on the ground, all clusters in one call."""
+        height = np.zeros(len(xyz), np.float32)
+        parts = [np.arange(len(xyz))]
+        if self.config.split == "clusters":
+            height = ground.height(xyz, self._argsort)
+            parts = segments.standing(xyz, height)
+        watch("split")
+        if not parts:
+            return _Answer.unknown(len(xyz))
+        clouds = np.stack([xyz[part[self._sampled(xyz[part])]] for part in parts])
+        watch("sample")
+        label, confidence = self._best(self._network.classify(points.normalised(clouds)))
+        watch("network")
+        instance, objects = segments.named(xyz, height, parts, label, confidence, self.model.classes)
+        everywhere = _Answer.unknown(len(xyz))
+        for part, k, sure in zip(parts, label, confidence):
+            everywhere.label[part], everywhere.confidence[part] = k, sure
+        watch("objects")
+        return _Answer(everywhere.label, instance, everywhere.confidence, objects, clouds.shape[0] * clouds.shape[1])
+
+    def _seen(self, xyz) -> np.ndarray | None:
+        """Rows of a scan that ``sampling`` and ``points`` leave; None = every voxel, as the model was trained."""
+        if self.config.sampling == "auto" and self.config.points == 0 or len(xyz) <= self._count:
+            return None
+        return self._sampled(xyz)
+
+    def _sampled(self, xyz) -> np.ndarray:
+        method = self.model.sampling if self.config.sampling == "auto" else self.config.sampling
+        return points.sample(xyz, self._count, method, self.config.seed)
+
+    @property
+    def _count(self) -> int:
+        return self.config.points or self.model.points
+
+    def _best(self, logits):
+        """(R, K) logits -> label (R,) uint16 and its softmax (R,) float32, both 0 under ``min_confidence``."""
+        confidence = (1.0 / np.exp(logits - logits.max(1, keepdims=True)).sum(1)).astype(np.float32)
+        sure = confidence >= self.config.min_confidence
+        return np.where(sure, logits.argmax(1) + 1, 0).astype(np.uint16), np.where(sure, confidence, np.float32(0.0))
+
+    def _argsort(self, keys):
+        order = np.empty(len(keys), np.int32)
+        self._network.backend.argsort(keys, order)
+        return order
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """Of the M points kept: label uint16, instance uint32, confidence float32; objects in level axes."""
+
+    label: np.ndarray
+    instance: np.ndarray
+    confidence: np.ndarray
+    objects: tuple[Object, ...]
+    sampled: int
+
+    @staticmethod
+    def unknown(m: int) -> _Answer:
+        return _Answer(np.zeros(m, np.uint16), np.zeros(m, np.uint32), np.zeros(m, np.float32), (), 0)
+
+
+class _Stopwatch:
+    """Milliseconds since the last call, by the name of the step that ended."""
+
+    def __init__(self):
+        self.stages: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def __call__(self, step: str):
+        now = time.perf_counter()
+        self.stages[step] = (now - self._last) * 1e3
+        self._last = now
+
+
+def _load(config: Config) -> Network:
+    backend = kernels.choose(config.backend)
+    threads = config.threads or max(1, physical_cores() - 1)
+    return Network(model_file.read(model_file.find(config.model)), backend, threads)
+
+
+def physical_cores() -> int:
+    """Cores without their hyper-threads, where the system tells; else the CPUs this process may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    siblings = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/topology/thread_siblings_list")
+    return min(usable, len({path.read_text() for path in siblings}) or usable)
+
+
+def _scattered(values, kept):
+    """(M,) values of the kept points -> (N,), 0 for the others."""
+    out = np.zeros(len(kept), values.dtype)
+    out[kept] = values
+    return out
+
+
+def _check(xyz, intensity):
+    if not (isinstance(xyz, np.ndarray) and xyz.ndim == 2 and xyz.shape[1] == 3 and xyz.dtype == np.float32):
+        got = f"{xyz.dtype} {xyz.shape}" if isinstance(xyz, np.ndarray) else type(xyz).__name__
+        raise CloudError(f"a cloud must be a float32 array (N, 3) of metres, got {got}")
+    if intensity is not None and np.shape(intensity) != (len(xyz),):
+        raise CloudError(f"intensity must hold one value for each of the {len(xyz)} points, got {np.shape(intensity)}")

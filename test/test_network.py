@@ -1,0 +1,136 @@
+"""The packed network against an independent forward pass in plain +-1 arithmetic, on every backend."""
+
+import fabricate
+import numpy as np
+import pytest
+
+from bipointnet_ros.core import bits, kernels
+from bipointnet_ros.core.aggregation import bucket
+from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla
+from bipointnet_ros.core.network import Network
+
+CLASSIFIERS = [vanilla(5, (8, 70, 90, 33, 20)), vanilla(40)]
+SEGMENTERS = [
+    cell_segmenter(("a", "b"), 3, Grid(0.1, (4, 12)), width=70),
+    cell_segmenter(tuple("abcdefg"), 6, Grid(0.1, (4, 12, 36)), width=128),
+    cell_segmenter(("a",), 2, Grid(0.1, (4,)), width=5),
+]
+
+
+def mismatches(x, weight, inputs):
+    """(n, K) +-1, packed (C, W) -> (n, C) number of inputs whose sign differs."""
+    return (inputs - x @ bits.unpack(weight, inputs).astype(np.int64).T) // 2
+
+
+def lifted(rows, weight):
+    total = np.zeros((len(rows), weight.shape[1]), np.float32)
+    for k in range(weight.shape[0]):
+        total = total + rows[:, k, None] * weight[k]
+    return total
+
+
+def signs(condition):
+    return np.where(condition, 1, -1)
+
+
+def any_of(condition, offsets):
+    return signs(np.stack([condition[a:b].any(0) for a, b in zip(offsets, offsets[1:])]))
+
+
+def plain_classify(model, points):
+    tensors, logits = model.tensors, []
+    for cloud in points:
+        x = cloud
+        for layer in model.blueprint.layers[:-1]:
+            weight, limit = tensors[f"{layer.name}.weight"], tensors[f"{layer.name}.limit"]
+            if layer.op == "lift":
+                x = signs(lifted(x, weight) >= limit)
+            else:
+                x = mismatches(x, weight, layer.inputs) < limit
+                x = signs(x.any(0)[None] if layer.op == "pool" else x)
+        logits.append(plain_logits(model, x)[0])
+    return np.stack(logits)
+
+
+def plain_logits(model, x):
+    name = model.blueprint.layers[-1].name
+    return x @ model.tensors[f"{name}.weight"].astype(np.float64) + model.tensors[f"{name}.bias"]
+
+
+def plain_segment(model, features, offsets):
+    tensors, x, code, before = model.tensors, features, None, None
+    for layer in model.blueprint.layers[:-1]:
+        own, pool = tensors[f"{layer.name}.limit"], tensors.get(f"{layer.name}.pool_limit")
+        if layer.op == "lift":
+            value = -lifted(x, tensors[f"{layer.name}.weight"])
+            own, pool = -own, -pool
+            x_next = signs(value <= own)
+        else:
+            cell = np.repeat(np.arange(len(code)), np.diff(offsets[before]))
+            value = mismatches(x, tensors[f"{layer.name}.weight"], layer.inputs)
+            value = value + mismatches(code, tensors[f"{layer.name}.shared"], layer.shared)[cell]
+            x_next = signs(value < own)
+        if layer.cells is not None:
+            before = layer.cells
+            rows = np.repeat(bucket(np.diff(offsets[before])), np.diff(offsets[before]))
+            code = any_of(value <= pool[rows] if layer.op == "lift" else value < pool[rows], offsets[before])
+        x = x_next
+    return plain_logits(model, x)
+
+
+def nested_offsets(rng, n, ratios):
+    offsets = [np.unique(np.r_[0, n, rng.integers(0, n, n // 3)])]
+    for ratio in ratios:
+        fine = offsets[-1]
+        offsets.append(np.unique(np.r_[0, n, rng.choice(fine, len(fine) // ratio + 1)]))
+    return [o.astype(np.int32) for o in offsets]
+
+
+@pytest.mark.parametrize("backend", kernels.available())
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("blueprint", CLASSIFIERS, ids=["small", "vanilla"])
+def test_classifier_equals_plain_arithmetic(blueprint, backend, threads):
+    rng = np.random.default_rng(1)
+    model = fabricate.model(blueprint, seed=2)
+    network = Network(model, kernels.choose(backend), threads)
+    for clouds, n in ((1, 1), (3, 70), (2, 4200)):
+        points = rng.normal(size=(clouds, n, 3)).astype(np.float32)
+        np.testing.assert_allclose(network.classify(points), plain_classify(model, points), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("backend", kernels.available())
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("blueprint", SEGMENTERS, ids=["70", "128", "5"])
+def test_segmenter_equals_plain_arithmetic(blueprint, backend, threads):
+    rng = np.random.default_rng(3)
+    model = fabricate.model(blueprint, seed=4)
+    network = Network(model, kernels.choose(backend), threads)
+    for n in (1, 2, 100, 9000):
+        features = rng.normal(size=(n, len(blueprint.inputs))).astype(np.float32)
+        offsets = nested_offsets(rng, n, [3] * (len(blueprint.grid.cells) - 1))
+        expected = plain_segment(model, features, offsets)
+        np.testing.assert_allclose(network.segment(features, offsets), expected, rtol=0, atol=2e-5)
+
+
+def test_backends_and_threads_agree_to_the_last_bit():
+    rng = np.random.default_rng(5)
+    model = fabricate.model(SEGMENTERS[1], seed=6)
+    features = rng.normal(size=(9000, 7)).astype(np.float32)
+    offsets = nested_offsets(rng, 9000, (3, 3))
+    answers = [
+        Network(model, kernels.choose(backend), threads).segment(features, offsets)
+        for backend in kernels.available()
+        for threads in (1, 2)
+    ]
+    for answer in answers[1:]:
+        np.testing.assert_array_equal(answer.view(np.uint32), answers[0].view(np.uint32))
+
+
+def test_scratch_is_allocated_once():
+    network = Network(fabricate.model(CLASSIFIERS[0]), kernels.choose())
+    points = np.zeros((2, 64, 3), np.float32)
+    network.classify(points)
+    size, held = network.scratch_bytes(), dict(network._scratch)
+    network.classify(points[:1])
+    network.classify(points)
+    assert network.scratch_bytes() == size and all(network._scratch[k] is v for k, v in held.items())
