@@ -19,7 +19,8 @@ SEGMENTERS = [
 
 def mismatches(x, weight, inputs):
     """(n, K) +-1, packed (C, W) -> (n, C) number of inputs whose sign differs."""
-    return (inputs - x @ bits.unpack(weight, inputs).astype(np.int64).T) // 2
+    dot = x.astype(np.float32) @ bits.unpack(weight, inputs).astype(np.float32).T  # exact: integers under 2**24
+    return (inputs - dot) / 2
 
 
 def lifted(rows, weight):
@@ -110,6 +111,19 @@ def test_segmenter_equals_plain_arithmetic(blueprint, backend, threads):
         offsets = nested_offsets(rng, n, [3] * (len(blueprint.grid.cells) - 1))
         expected = plain_segment(model, features, offsets)
         np.testing.assert_allclose(network.segment(features, offsets), expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("backend", [name for name in kernels.available() if name != "numpy"])
+def test_a_thousand_clouds_of_any_size(backend):
+    """The vanilla network on 1,000 clouds of 1 to 2,048 points; limits are drawn so that many popcounts tie with them."""
+    rng = np.random.default_rng(7)
+    model = fabricate.model(CLASSIFIERS[1], seed=8)
+    network = Network(model, kernels.choose(backend))
+    sizes = np.exp(rng.uniform(0.0, np.log(2048.5), 1000)).astype(int)
+    sizes[:2] = 1, 2048
+    for n, clouds in zip(*np.unique(sizes, return_counts=True)):
+        points = rng.normal(size=(clouds, n, 3)).astype(np.float32)
+        np.testing.assert_allclose(network.classify(points), plain_classify(model, points), rtol=0, atol=2e-5)
 
 
 def test_backends_and_threads_agree_to_the_last_bit():
