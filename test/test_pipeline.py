@@ -100,7 +100,7 @@ def test_sampling_is_repeatable_and_still_answers(models, name, sampling):
     config = Config(model=models[name], sampling=sampling, points=900, seed=5, threads=1)
     first, second = Pipeline(config).process(cloud), Pipeline(config).process(cloud)
     np.testing.assert_array_equal(first.label, second.label)
-    assert first.sampled <= 900 and (first.label > 0).mean() > 0.8
+    assert first.sampled <= 900 and (first.label > 0).mean() > 0.75
 
 
 def test_classifier_of_clusters_names_what_stands_on_the_ground(models):
