@@ -12,6 +12,14 @@ import numpy as np
 _KINDS = {"p": ctypes.c_void_p, "i": ctypes.c_int32}
 # In the order of struct bpn_backend in native/kernels.h: p = pointer to an array or None, i = int32.
 _SIGNATURES = {
+    "prepare": "piip",
+    "lift": "piipipppppip",
+    "layer": "pipipippippi",
+    "limits": "piippippip",
+    "dense": "piipipp",
+    "merge": "pipip",
+    "logits": "piippiipp",
+    "argsort": "pipp",
     "extremes": "pppiiippp",
     "segment_max": "ppiipp",
 }
@@ -25,7 +33,7 @@ class _Backend(ctypes.Structure):
     ]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def backends() -> dict[str, SimpleNamespace]:
     """Functions by backend name, best backend first, of those that this CPU runs; empty where nothing was built."""
     found = sorted((Path(__file__).parents[1] / "native").glob("_engine*.so"))

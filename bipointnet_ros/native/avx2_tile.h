@@ -2,15 +2,24 @@
  *
  * Lane = channel. A nibble q of the inputs has 16 possible activations a; row a of the table holds popcount(a ^ w) for
  * the 16 possible weight nibbles w, so one PSHUFB of row a by 32 weight nibbles is 128 binary multiply-accumulates.
- * Weights are laid out [C / 64][Q][64] bytes, Q = 16 W nibbles; activations as nibble << 4, the offset of the row. */
+ * Weights are laid out [C / 64][Q][64] bytes, Q = 2 ceil(K / 8); activations as nibble << 4, the offset of the row. */
 #ifndef BPN_AVX2_TILE_H
 #define BPN_AVX2_TILE_H
 
 #include <immintrin.h>
-#include <stdint.h>
+#include <string.h>
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define TILE 64
+/* Everything from here to BPN_AVX2_END is compiled for AVX2, whatever the build flags. */
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,popcnt"))), apply_to = function)
+#define BPN_AVX2_END _Pragma("clang attribute pop")
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,popcnt")
+#define BPN_AVX2_END _Pragma("GCC pop_options")
+#endif
+#define BPN_HAS_POPCOUNT
+#include "common.h"
 
 #define ROW(a) \
     P(a, 0), P(a, 1), P(a, 2), P(a, 3), P(a, 4), P(a, 5), P(a, 6), P(a, 7), P(a, 8), P(a, 9), P(a, 10), P(a, 11), \
@@ -23,12 +32,17 @@ static const uint8_t NIBBLE_DISTANCE[256] __attribute__((aligned(64))) = {
 #undef P
 #undef ROW
 
+BPN_INLINE int nibbles(int K)
+{
+    return (K + 7) / 8 * 2;
+}
+
 /* acc[p][h] += popcounts of points p < points, half-tile h; code[p] points at Q row offsets, weight at [Q][64]. */
-ALWAYS_INLINE void accumulate(__m256i acc[][2], const uint8_t *code, int stride, const uint8_t *weight, int Q, int points)
+BPN_INLINE void accumulate(__m256i acc[][2], const uint8_t *code, int stride, const uint8_t *weight, int Q, int points)
 {
     for (int q = 0; q < Q; q++) {
-        __m256i w0 = _mm256_loadu_si256((const __m256i *)(weight + q * TILE));
-        __m256i w1 = _mm256_loadu_si256((const __m256i *)(weight + q * TILE + 32));
+        __m256i w0 = _mm256_loadu_si256((const __m256i *)(weight + q * BPN_TILE));
+        __m256i w1 = _mm256_loadu_si256((const __m256i *)(weight + q * BPN_TILE + 32));
 #pragma GCC unroll 8
         for (int p = 0; p < points; p++) {
             const __m128i *row = (const __m128i *)(NIBBLE_DISTANCE + code[p * stride + q]);
@@ -39,15 +53,26 @@ ALWAYS_INLINE void accumulate(__m256i acc[][2], const uint8_t *code, int stride,
     }
 }
 
-/* Nibbles of the W words of a row, each shifted left by four: the table offsets of an activation. */
-ALWAYS_INLINE void spread_nibbles(const uint64_t *words, int W, uint8_t *code)
+/* Inputs K of a row as Q = 2 ceil(K / 8) table offsets; writes 16 bytes a word, so up to 16 beyond Q. */
+BPN_INLINE void spread_nibbles(const uint64_t *words, int K, uint8_t *code)
 {
     const __m128i high = _mm_set1_epi8((char)0xf0);
-    for (int i = 0; i < W; i++) {
+    for (int i = 0; i < BPN_WORDS(K); i++) {
         __m128i bytes = _mm_cvtsi64_si128((long long)words[i]);
         __m128i low = _mm_and_si128(_mm_slli_epi16(bytes, 4), high);
         _mm_storeu_si128((__m128i *)(code + 16 * i), _mm_unpacklo_epi8(low, _mm_and_si128(bytes, high)));
     }
+}
+
+/* weight (C, W) -> tiles. */
+static inline void spread_weights(const uint64_t *weight, int C, int K, uint8_t *tiles)
+{
+    int W = BPN_WORDS(K), Q = nibbles(K);
+    memset(tiles, 0, BPN_TILE_BYTES(C, W));
+    for (int c = 0; c < C; c++)
+        for (int q = 0; q < Q; q++)
+            tiles[((size_t)(c / BPN_TILE) * (size_t)Q + (size_t)q) * BPN_TILE + (size_t)(c % BPN_TILE)] =
+                (uint8_t)((weight[(size_t)c * (size_t)W + (size_t)(q / 16)] >> (q % 16 * 4)) & 15);
 }
 
 #endif

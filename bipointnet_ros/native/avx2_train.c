@@ -1,29 +1,13 @@
 /* Training kernels for AVX2: see avx2_tile.h for the layout. */
 #if defined(__x86_64__)
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,popcnt"))), apply_to = function)
-#else
-#pragma GCC target("avx2,popcnt")
-#endif
 #include "avx2_tile.h"
-#include "train.h"
-
-#include <string.h>
+#include "avx2_train.h"
 
 #define BLOCK 240 /* points whose index within the block fits a byte; a multiple of POINTS */
 #define POINTS 6
 
-static void spread_weights(const uint64_t *weight, int C, int W, uint8_t *out)
-{
-    int Q = 16 * W;
-    memset(out, 0, BPN_EXTREMES_SCRATCH(C, W));
-    for (int c = 0; c < C; c++)
-        for (int q = 0; q < Q; q++)
-            out[((c / TILE) * Q + q) * TILE + c % TILE] = (weight[(size_t)c * W + q / 16] >> (q % 16 * 4)) & 15;
-}
-
 /* Smallest count and its index in the block so far; an equal later one does not replace it. */
-ALWAYS_INLINE void keep_first_smallest(__m256i acc, int index, __m256i *best, __m256i *where)
+BPN_INLINE void keep_first_smallest(__m256i acc, int index, __m256i *best, __m256i *where)
 {
     __m256i smallest = _mm256_min_epu8(*best, acc);
     __m256i kept = _mm256_cmpeq_epi8(smallest, *best);
@@ -31,7 +15,7 @@ ALWAYS_INLINE void keep_first_smallest(__m256i acc, int index, __m256i *best, __
     *best = smallest;
 }
 
-ALWAYS_INLINE void scan(const uint8_t *code, int first, int points, const uint8_t *weight, int Q, __m256i best[2],
+BPN_INLINE void scan(const uint8_t *code, int first, int points, const uint8_t *weight, int Q, __m256i best[2],
                         __m256i where[2])
 {
     __m256i acc[POINTS][2];
@@ -47,8 +31,8 @@ ALWAYS_INLINE void scan(const uint8_t *code, int first, int points, const uint8_
 }
 
 /* One block of points against one tile of 64 channels. */
-static void scan_block(const uint8_t *code, int n, const uint8_t *weight, int Q, uint8_t smallest[TILE],
-                       uint8_t index[TILE])
+static void scan_block(const uint8_t *code, int n, const uint8_t *weight, int Q, uint8_t smallest[BPN_TILE],
+                       uint8_t index[BPN_TILE])
 {
     __m256i best[2], where[2];
     int i = 0;
@@ -87,37 +71,30 @@ static int uses_last_bit(const uint64_t *rows, size_t n, int W)
 void bpn_avx2_extremes(const uint64_t *x, const uint64_t *weight, const int32_t *offsets, int32_t S, int32_t C,
                        int32_t W, uint8_t *scratch, int16_t *value, int32_t *row)
 {
-    uint8_t code[BLOCK * 64], smallest[TILE], index[TILE];
-    int Q = 16 * W;
+    uint8_t code[BLOCK * 64 + 16], smallest[BPN_TILE], index[BPN_TILE];
+    int K = 64 * W, Q = nibbles(K);
     size_t rows = (size_t)(offsets[S] - offsets[0]);
     if (uses_last_bit(x + (size_t)offsets[0] * W, rows, W) || uses_last_bit(weight, (size_t)C, W)) {
-        bpn_portable_extremes(x, weight, offsets, S, C, W, scratch, value, row);
+        bpn_portable.extremes(x, weight, offsets, S, C, W, scratch, value, row);
         return;
     }
-    spread_weights(weight, C, W, scratch);
+    spread_weights(weight, C, K, scratch);
     for (int32_t s = 0; s < S; s++, value += C, row += C) {
         for (int32_t c = 0; c < C; c++)
             value[c] = INT16_MAX;
         for (int32_t first = offsets[s]; first < offsets[s + 1]; first += BLOCK) {
             int n = offsets[s + 1] - first < BLOCK ? offsets[s + 1] - first : BLOCK;
             for (int i = 0; i < n; i++)
-                spread_nibbles(x + (size_t)(first + i) * W, W, code + i * Q);
-            for (int c = 0; c < C; c += TILE) {
+                spread_nibbles(x + (size_t)(first + i) * W, K, code + i * Q);
+            for (int c = 0; c < C; c += BPN_TILE) {
                 scan_block(code, n, scratch + (size_t)c * Q, Q, smallest, index);
-                merge_block(smallest, index, first, C - c < TILE ? C - c : TILE, value + c, row + c);
+                merge_block(smallest, index, first, C - c < BPN_TILE ? C - c : BPN_TILE, value + c, row + c);
             }
         }
     }
 }
 
-void bpn_avx2_segment_max(const float *z, const int32_t *offsets, int32_t S, int32_t C, float *value, int32_t *row)
-{
-    bpn_segment_max(z, offsets, S, C, value, row);
-}
-
-#if defined(__clang__)
-#pragma clang attribute pop
-#endif
+BPN_AVX2_END
 #else
 typedef int bpn_avx2_train_needs_x86; /* C11 wants a declaration in every file */
 #endif

@@ -1,7 +1,8 @@
 /* The operations of the engine and the table of backends that implement them.
  *
- * Bits: uint64 little-endian words, element i is bit i % 64 of word i / 64, padding bits are 0. C outputs, K inputs,
- * W = ceil(K / 64), Cw = ceil(C / 64). A pointer that may be absent is NULL. Every backend gives the same bits.
+ * Bits: uint64 little-endian words, element i is bit i % 64 of word i / 64, padding bits are 0. n rows, S groups,
+ * C outputs, K inputs, W = ceil(K / 64), Cw = ceil(C / 64). An optional part is NULL. offsets (S + 1): group s is rows
+ * offsets[s]..offsets[s + 1]. distance = popcount(x ^ w). Every backend gives the same bits (core/reference.py).
  * The caller owns all memory: nothing here allocates, prints, locks or keeps state. */
 #ifndef BPN_KERNELS_H
 #define BPN_KERNELS_H
@@ -10,35 +11,63 @@
 #include <stdint.h>
 
 #define BPN_WORDS(count) (((count) + 63) / 64)
+#define BPN_TILE 64 /* channels of a tile of prepared weights */
+#define BPN_TILE_BYTES(C, W) ((size_t)BPN_WORDS(C) * BPN_TILE * 16 * (size_t)(W))
+#define BPN_LAYER_INPUTS 248 /* most inputs of a layer: distances are counted in bytes */
 
 struct bpn_backend {
     const char *name;
     int (*supported)(void); /* 1 where this CPU runs it */
 
-    /* Training: per (group, channel) the smallest popcount(x ^ w) and the first row that attains it.
-     * x (rows, W), weight (C, W), W <= 4, offsets (S + 1), no group empty; scratch BPN_EXTREMES_SCRATCH(C, W) bytes;
-     * value, row (S, C). */
+    /* weight (C, W), K <= 248 -> tiles, BPN_TILE_BYTES(C, W) bytes in the backend's own layout. */
+    void (*prepare)(const uint64_t *weight, int32_t C, int32_t K, uint8_t *tiles);
+
+    /* sum = x . weight, inputs ascending, each product and each sum rounded to float32; x (n, F), weight (F, C).
+     * own (n, Cw) = [sum >= limit (C)]; pool (S, Cw) = OR over the group of [sum >= pool_limit[bucket[s]] (C)]. */
+    void (*lift)(const float *x, int32_t n, int32_t F, const float *weight, int32_t C, const float *limit, uint64_t *own,
+                 const float *pool_limit, const uint8_t *bucket, const int32_t *offsets, int32_t S, uint64_t *pool);
+
+    /* x (n, W) with n = offsets[S]; own (n, Cw) = [distance < own_limit[s] (C)]; pool (S, Cw) = OR over the group of
+     * [distance < pool_limit[s] (C)]. A step is C, or 0 where all groups share one row of limits. */
+    void (*layer)(const uint64_t *x, int32_t K, const uint8_t *tiles, int32_t C, const uint8_t *own_limit,
+                  int32_t own_step, uint64_t *own, const uint8_t *pool_limit, int32_t pool_step, uint64_t *pool,
+                  const int32_t *offsets, int32_t S);
+
+    /* code (S, Sw) of Ks bits, weight (C, Sw), tiles of it or NULL, limit (buckets, C);
+     * out (S, C) = limit[bucket[s]] - distance, clamped to 0..K + 1. */
+    void (*limits)(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *weight, const uint8_t *tiles, int32_t C,
+                   const int16_t *limit, const uint8_t *bucket, int32_t K, uint8_t *out);
+
+    /* x (r, W), weight (C, W): out (r, Cw) = [distance < limit (C)]. */
+    void (*dense)(const uint64_t *x, int32_t r, int32_t W, const uint64_t *weight, int32_t C, const int16_t *limit,
+                  uint64_t *out);
+
+    /* codes (S, Cw), offsets (T + 1): out (T, Cw) = OR over the group. */
+    void (*merge)(const uint64_t *codes, int32_t Cw, const int32_t *offsets, int32_t T, uint64_t *out);
+
+    /* x (r, W), weight (K, lanes), lanes = C rounded up to 8; tables (ceil(K / 8), 256, lanes) or NULL: entry = sum of
+     * +-weight over the 8 inputs of the byte, ascending from 0. out (r, C) = bias + the entry of each byte, ascending. */
+    void (*logits)(const uint64_t *x, int32_t r, int32_t K, const float *weight, const float *tables, int32_t C,
+                   int32_t lanes, const float *bias, float *out);
+
+    /* out (n): the stable order of keys; scratch 3 n words. */
+    void (*argsort)(const uint64_t *keys, int32_t n, uint64_t *scratch, int32_t *out);
+
+    /* Training: per (group, channel) the smallest distance and the first row that attains it. x (n, W), weight (C, W),
+     * W <= 4, no group empty; scratch BPN_TILE_BYTES(C, W) bytes; value, row (S, C). */
     void (*extremes)(const uint64_t *x, const uint64_t *weight, const int32_t *offsets, int32_t S, int32_t C, int32_t W,
                      uint8_t *scratch, int16_t *value, int32_t *row);
-    /* Training: per (group, channel) the largest z and its first row. z (rows, C), offsets (S + 1), no group empty. */
+
+    /* Training: per (group, channel) the largest z and its first row. z (n, C), no group empty, no NaN. */
     void (*segment_max)(const float *z, const int32_t *offsets, int32_t S, int32_t C, float *value, int32_t *row);
 };
 
-#define BPN_EXTREMES_SCRATCH(C, W) ((size_t)BPN_WORDS(C) * 64 * 16 * (size_t)(W))
+extern const struct bpn_backend bpn_portable;
+#if defined(__x86_64__)
+extern const struct bpn_backend bpn_avx2;
+#endif
 
 /* The backends that this build holds, best first, ended by NULL. */
 const struct bpn_backend *const *bpn_backends(void);
-
-static inline int bpn_popcount(uint64_t v)
-{
-#if defined(__aarch64__) || defined(__POPCNT__)
-    return __builtin_popcountll(v);
-#else /* baseline x86-64 has no instruction for it and gcc would call a table look-up */
-    v -= (v >> 1) & 0x5555555555555555u;
-    v = (v & 0x3333333333333333u) + ((v >> 2) & 0x3333333333333333u);
-    v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fu;
-    return (int)((v * 0x0101010101010101u) >> 56);
-#endif
-}
 
 #endif

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core import library
+from bipointnet_ros.core import library
 
 MAX_WORDS = 4
 
 
 def extremes(bits: np.ndarray, weight: np.ndarray, offsets: np.ndarray, backend: str = "") -> tuple:
-    """Smallest popcount(x ^ w) per group and channel, and the first row that attains it (so y = K - 2 popcount is largest).
+    """Smallest popcount(x ^ w) per group and channel, and the first row that attains it: there x . w is largest.
 
-    bits (n, W) uint64, weight (C, W) uint64 with W <= 4, offsets (S + 1,) int32: group s = rows offsets[s]:offsets[s + 1],
-    none empty. Returns (S, C) int16 and (S, C) int32, rows counted from the first row of ``bits``.
+    bits (n, W) uint64, weight (C, W) uint64 with W <= 4, offsets (S + 1,) int32: group s is the rows
+    offsets[s]:offsets[s + 1], none empty. Returns (S, C) int16 and (S, C) int32, a row of ``bits``.
     ValueError: wrong shapes, an empty group, or no built engine. One thread, the GIL is released.
     """
     bits, weight = np.ascontiguousarray(bits, np.uint64), np.ascontiguousarray(weight, np.uint64)
     channels, words = weight.shape
     if bits.ndim != 2 or bits.shape[1] != words or words > MAX_WORDS:
-        raise ValueError(f"bits and weight must have the same 1 to {MAX_WORDS} words a row, got {bits.shape}, {weight.shape}")
+        raise ValueError(f"bits and weight must have the same 1 to {MAX_WORDS} words a row, got {bits.shape}, {words}")
     offsets = _groups(offsets, len(bits))
     groups = len(offsets) - 1
     scratch = np.empty(-(-channels // 64) * 64 * 16 * words, np.uint8)
@@ -30,9 +30,9 @@ def extremes(bits: np.ndarray, weight: np.ndarray, offsets: np.ndarray, backend:
 
 
 def segment_max(z: np.ndarray, offsets: np.ndarray, backend: str = "") -> tuple:
-    """Largest value per group and channel and the first row that attains it: z (n, C) float32, offsets as in ``extremes``.
+    """Largest value per group and channel and the first row that attains it; offsets as in ``extremes``.
 
-    Returns (S, C) float32 and (S, C) int32. z must hold no NaN.
+    z (n, C) float32 without NaN. Returns (S, C) float32 and (S, C) int32.
     """
     z = np.ascontiguousarray(z, np.float32)
     if z.ndim != 2:
@@ -55,4 +55,6 @@ def _functions(backend: str):
     found = library.backends()
     if not found:
         raise ValueError("the engine is not built: run 'pip install .' or 'python setup.py build_ext --inplace'")
+    if backend and backend not in found:
+        raise ValueError(f"backend must be one of {', '.join(found)}, which run here, got '{backend}'")
     return found[backend or next(iter(found))]

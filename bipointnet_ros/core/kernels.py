@@ -1,0 +1,186 @@
+"""The few operations that everything is made of, by backend: numpy (core/reference.py), portable C, AVX2.
+
+``choose(name)`` answers a backend; all backends have the methods of ``Reference`` and give identical bits.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from bipointnet_ros.core import library
+from bipointnet_ros.core.bits import words
+from bipointnet_ros.core.reference import Reference, Weights
+
+VARIABLE = "BIPOINTNET_BACKEND"
+MAX_LAYER_INPUTS = 248  # distances of a layer are counted in bytes
+_LANES = 64  # channels of a tile of prepared weights
+_TABLE_BYTES = 1 << 18  # larger tables of logits than this are slower than the sums they replace
+
+
+class BackendError(ValueError):
+    """The named backend does not exist, or does not run here."""
+
+
+def available() -> list[str]:
+    """Names of the backends that run here, best first; ``numpy`` is always the last."""
+    return [*library.backends(), Reference.name]
+
+
+def choose(name: str = "auto"):
+    """The backend of that name; "auto" is $BIPOINTNET_BACKEND, or else the best available. BackendError for others."""
+    if name == "auto":
+        name = os.environ.get(VARIABLE) or available()[0]
+    if name not in available():
+        hint = "" if library.backends() else " (the engine is not built: run 'pip install .')"
+        names = ", ".join(available())
+        raise BackendError(f"backend must be auto or one of {names}, which run here, got '{name}'{hint}")
+    return Reference() if name == Reference.name else Native(name, library.backends()[name])
+
+
+@dataclass(frozen=True)
+class LogitWeights:
+    """Weights (K, lanes) float32, C padded to whole vectors; tables (ceil(K / 8), 256, lanes) where they are small."""
+
+    weight: np.ndarray
+    tables: np.ndarray | None
+    outputs: int
+
+
+class Native:
+    """A backend of the native library. ``bind(operation, *arguments)`` checks the arrays and takes their pointers once;
+    the callable that it answers costs under a microsecond a call. ``operation(*arguments)`` binds and calls."""
+
+    def __init__(self, name: str, functions):
+        self.name = name
+        self._functions = functions
+
+    def bind(self, operation: str, *arguments):
+        """The call ``operation(*arguments)`` as a callable without arguments; it holds and reuses the same arrays."""
+        return getattr(self, f"_bind_{operation}")(*arguments)
+
+    def prepare(self, weight, inputs: int) -> Weights:
+        weight = np.ascontiguousarray(weight, np.uint64)
+        _check("weight", weight, np.uint64, (None, words(inputs)))
+        if inputs > MAX_LAYER_INPUTS:
+            return Weights(weight, inputs)
+        outputs, width = weight.shape
+        tiles = np.empty(-(-outputs // _LANES) * _LANES * 16 * width, np.uint8)
+        self._bound("prepare", weight, outputs, inputs, tiles)()
+        return Weights(weight, inputs, tiles)
+
+    def prepare_logits(self, weight) -> LogitWeights:
+        inputs, outputs = weight.shape
+        padded = np.zeros((inputs, -(-outputs // 8) * 8), np.float32)
+        padded[:, :outputs] = weight
+        tables = Reference().prepare_logits(padded) if 128 * padded.nbytes // 4 <= _TABLE_BYTES else None
+        return LogitWeights(padded, tables, outputs)
+
+    def _bind_lift(self, x, weight, limit, own, pool_limit, bucket, offsets, pool):
+        (n, inputs), outputs, offsets = x.shape, weight.shape[1], _offsets(offsets, len(x))
+        groups = len(offsets) - 1
+        _check("x", x, np.float32, (None, weight.shape[0]))
+        _check("weight", weight, np.float32, (None, outputs))
+        _check("limit", limit, np.float32, (outputs,))
+        _check_optional("own", own, np.uint64, (n, words(outputs)))
+        _check_optional("pool", pool, np.uint64, (groups, words(outputs)))
+        if pool is not None:
+            _check("pool_limit", pool_limit, np.float32, (None, outputs))
+            _check("bucket", bucket, np.uint8, (groups,))
+        return self._bound("lift", x, n, inputs, weight, outputs, limit, own, pool_limit, bucket, offsets, groups, pool)
+
+    def _bind_layer(self, x, prepared, own_limit, own, pool_limit, pool, offsets):
+        n, outputs, offsets = len(x), len(prepared.bits), _offsets(offsets, len(x))
+        groups = len(offsets) - 1
+        if prepared.tiles is None:
+            raise ValueError(f"a layer has at most {MAX_LAYER_INPUTS} inputs, got {prepared.inputs}: use dense")
+        _check("x", x, np.uint64, (None, words(prepared.inputs)))
+        own_step = _check_limit("own", own, own_limit, n, groups, outputs)
+        pool_step = _check_limit("pool", pool, pool_limit, groups, groups, outputs)
+        return self._bound("layer", x, prepared.inputs, prepared.tiles, outputs, own_limit, own_step, own,
+                           pool_limit, pool_step, pool, offsets, groups)
+
+    def _bind_limits(self, code, prepared, limit, bucket, inputs, out):
+        groups, outputs = len(code), len(prepared.bits)
+        _check("code", code, np.uint64, (None, words(prepared.inputs)))
+        _check("limit", limit, np.int16, (None, outputs))
+        _check("bucket", bucket, np.uint8, (groups,))
+        _check("out", out, np.uint8, (groups, outputs))
+        return self._bound("limits", code, groups, prepared.inputs, prepared.bits, prepared.tiles, outputs,
+                           limit, bucket, inputs, out)
+
+    def _bind_dense(self, x, prepared, limit, out):
+        outputs = len(prepared.bits)
+        _check("x", x, np.uint64, (None, words(prepared.inputs)))
+        _check("limit", limit, np.int16, (outputs,))
+        _check("out", out, np.uint64, (len(x), words(outputs)))
+        return self._bound("dense", x, len(x), x.shape[1], prepared.bits, outputs, limit, out)
+
+    def _bind_merge(self, codes, offsets, out):
+        _check("codes", codes, np.uint64, (None, None))
+        _check("out", out, np.uint64, (len(offsets) - 1, codes.shape[1]))
+        return self._bound("merge", codes, codes.shape[1], _offsets(offsets, len(codes)), len(out), out)
+
+    def _bind_logits(self, x, prepared, bias, out):
+        inputs, lanes = prepared.weight.shape
+        _check("x", x, np.uint64, (None, words(inputs)))
+        _check("bias", bias, np.float32, (prepared.outputs,))
+        _check("out", out, np.float32, (len(x), prepared.outputs))
+        return self._bound("logits", x, len(x), inputs, prepared.weight, prepared.tables, prepared.outputs, lanes, bias,
+                           out)
+
+    def _bind_argsort(self, keys, out):
+        _check("keys", keys, np.uint64, (None,))
+        _check("out", out, np.int32, keys.shape)
+        return self._bound("argsort", keys, len(keys), np.empty((3, len(keys)), np.uint64), out)
+
+    def _bound(self, operation: str, *arguments):
+        return library.bind(getattr(self._functions, operation), *arguments)
+
+
+def _operation(name: str):
+    @functools.wraps(getattr(Reference, name))
+    def call(self, *arguments):
+        getattr(self, f"_bind_{name}")(*arguments)()
+
+    return call
+
+
+for _name in ("lift", "layer", "limits", "dense", "merge", "logits", "argsort"):
+    setattr(Native, _name, _operation(_name))
+
+
+def _check(name: str, array, dtype, shape):
+    """ValueError unless the array is C contiguous, of that dtype and shape (None: any length)."""
+    same = array.ndim == len(shape) and all(want in (None, got) for want, got in zip(shape, array.shape))
+    if not (same and array.dtype == dtype and array.flags.c_contiguous):
+        want = " x ".join("any" if w is None else str(w) for w in shape)
+        got = f"{array.dtype} {array.shape}"
+        raise ValueError(f"{name} must be a contiguous {np.dtype(dtype)} array of {want}, got {got}")
+
+
+def _check_optional(name: str, array, dtype, shape):
+    if array is not None:
+        _check(name, array, dtype, shape)
+
+
+def _check_limit(name: str, out, limit, rows: int, groups: int, outputs: int) -> int:
+    """The step from one group's limits to the next: 0 where one row of limits serves all groups."""
+    if out is None:
+        return 0
+    _check(name, out, np.uint64, (rows, words(outputs)))
+    _check(f"{name}_limit", limit, np.uint8, (1 if len(limit) == 1 else groups, outputs))
+    return 0 if len(limit) == 1 else outputs
+
+
+def _offsets(offsets, rows: int) -> np.ndarray:
+    """The given offsets, checked, or one group of all rows."""
+    if offsets is None:
+        return np.array([0, rows], np.int32)
+    _check("offsets", offsets, np.int32, (None,))
+    if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != rows or (offsets[1:] < offsets[:-1]).any():
+        raise ValueError(f"offsets must rise from 0 to the number of rows, {rows}, got {offsets}")
+    return offsets

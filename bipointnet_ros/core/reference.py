@@ -1,0 +1,128 @@
+"""Every operation of the engine in plain numpy: slow, obvious, and what all other backends must equal bit for bit.
+
+Bits as in core/bits.py; n rows, S groups, C outputs, K inputs, W = ceil(K / 64), Cw = ceil(C / 64).
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from bipointnet_ros.core.bits import pack_bits
+
+_CHUNK = 4096  # rows whose (rows, C) distances are held at once
+
+
+@dataclass(frozen=True)
+class Weights:
+    """(C, W) uint64 rows of K weights; ``tiles`` is a backend's own layout of them, where it has one."""
+
+    bits: np.ndarray
+    inputs: int
+    tiles: np.ndarray | None = None
+
+
+class Reference:
+    """The backend ``numpy``. Outputs are given arrays; a part that is not wanted is None (docs/design.md, Kernels)."""
+
+    name = "numpy"
+
+    def bind(self, operation: str, *arguments):
+        """The call ``operation(*arguments)`` as a callable without arguments."""
+        return functools.partial(getattr(self, operation), *arguments)
+
+    def prepare(self, weight, inputs: int) -> Weights:
+        """Weights (C, W) uint64 of ``inputs`` inputs in the layout of this backend."""
+        return Weights(weight, inputs)
+
+    def prepare_logits(self, weight):
+        """(K, C) float32 -> tables (ceil(K / 8), 256, C): sums of +-weight over the 8 inputs of a byte, ascending."""
+        inputs, outputs = weight.shape
+        table = np.zeros((-(-inputs // 8), 256, outputs), np.float32)
+        byte = np.arange(256)[:, None]
+        for k in range(inputs):
+            table[k // 8] += np.where(byte >> (k % 8) & 1, weight[k], -weight[k])
+        return table
+
+    def lift(self, x, weight, limit, own, pool_limit, bucket, offsets, pool):
+        """own = [x @ weight >= limit]; pool = OR over each group of [x @ weight >= pool_limit[bucket]].
+
+        The sum runs over inputs ascending, each product and each sum rounded to float32.
+        """
+        total = np.zeros((len(x), weight.shape[1]), np.float32)
+        for k in range(weight.shape[0]):
+            total += x[:, k, None] * weight[k]
+        if own is not None:
+            own[:] = pack_bits(total >= limit)
+        if pool is not None:
+            for s, rows in enumerate(_groups(offsets, len(x))):
+                pool[s] = pack_bits((total[rows] >= pool_limit[bucket[s]]).any(0))
+
+    def layer(self, x, prepared, own_limit, own, pool_limit, pool, offsets):
+        """own = [distance < own_limit of the row's group]; pool = OR over each group of [distance < pool_limit]."""
+        for s, group in enumerate(_groups(offsets, len(x))):
+            fired = False
+            for rows in _chunks(group):
+                distances = distance(x[rows], prepared.bits)
+                if own is not None:
+                    own[rows] = pack_bits(distances < own_limit[s % len(own_limit)])
+                if pool is not None:
+                    fired |= (distances < pool_limit[s % len(pool_limit)]).any(0)
+            if pool is not None:
+                pool[s] = pack_bits(fired) if np.ndim(fired) else 0
+
+    def limits(self, code, prepared, limit, bucket, inputs: int, out):
+        """out (S, C) uint8 = limit[bucket] - distance(code, shared weights), clamped to 0..inputs + 1."""
+        for rows in _chunks(range(len(code))):
+            shifted = limit[bucket[rows]].astype(np.int32) - distance(code[rows], prepared.bits)
+            out[rows] = np.clip(shifted, 0, inputs + 1)
+
+    def dense(self, x, prepared, limit, out):
+        """out (r, Cw) = [distance < limit]."""
+        for rows in _chunks(range(len(x))):
+            out[rows] = pack_bits(distance(x[rows], prepared.bits) < limit)
+
+    def merge(self, codes, offsets, out):
+        """out (T, Cw) = OR of the codes offsets[t]:offsets[t + 1]."""
+        for t, rows in enumerate(_groups(offsets, len(codes))):
+            out[t] = np.bitwise_or.reduce(codes[rows], axis=0)
+
+    def logits(self, x, prepared, bias, out):
+        """out (r, C) float32 = bias + the table entry of each byte of x, bytes ascending."""
+        octets = np.ascontiguousarray(x).view(np.uint8)
+        out[:] = bias
+        for j, table in enumerate(prepared):
+            out += table[octets[:, j]]
+
+    def argsort(self, keys, out):
+        """out (N,) int32: the stable order of keys (N,) uint64."""
+        out[:] = np.argsort(keys, kind="stable")
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n, W) and (C, W) uint64 -> (n, C) int32: popcount(a ^ b)."""
+    total = np.zeros((len(a), len(b)), np.int32)
+    for i in range(a.shape[1]):
+        total += popcount(a[:, i, None] ^ b[:, i])
+    return total
+
+
+def popcount(words: np.ndarray) -> np.ndarray:
+    """Set bits of each uint64, by sums of neighbouring fields of 1, 2 and 4 bits (numpy < 2 has no function for it)."""
+    one, two, four = (np.uint64(m) for m in (0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F))
+    words = words - (words >> np.uint64(1) & one)
+    words = (words & two) + (words >> np.uint64(2) & two)
+    words = words + (words >> np.uint64(4)) & four
+    return (words * np.uint64(0x0101010101010101) >> np.uint64(56)).astype(np.uint8)
+
+
+def _groups(offsets, rows: int) -> list[slice]:
+    if offsets is None:
+        return [slice(0, rows)]
+    return [slice(a, b) for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist())]
+
+
+def _chunks(rows) -> list[slice]:
+    return [slice(a, min(a + _CHUNK, rows.stop)) for a in range(rows.start, rows.stop, _CHUNK)]
