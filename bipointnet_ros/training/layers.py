@@ -67,9 +67,11 @@ class BatchNorm(nn.Module):
         self.var.lerp_(var * (count / max(count - 1, 1)), momentum)
 
     def normalise(self, rows, alpha) -> torch.Tensor:
-        """A training batch alpha y (n, C), normalised."""
-        out, mean, inverse = torch.native_batch_norm(rows, self.gain, self.bias, None, None, True, 0.0, self.eps)
-        self._track(mean / alpha, (inverse**-2 - self.eps) / alpha**2, len(rows))
+        """A training batch y (n, C) of integer products, normalised as alpha y: only eps sees alpha, which gets no
+        gradient (of the order of eps) here, so that y stays integer and equal products stay equal."""
+        eps = self.eps / float(alpha.detach()) ** 2
+        out, mean, inverse = torch.native_batch_norm(rows, self.gain, self.bias, None, None, True, 0.0, eps)
+        self._track(mean, inverse**-2 - eps, len(rows))
         return out
 
     def frozen(self, alpha=1.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -136,7 +138,12 @@ class Binary(nn.Module):
         scale, shift = self.affine(codes, weight)
         if self.training:
             return torch.addmm(shift, codes, (weight * scale[:, None]).T)
-        return codes @ weight.T * scale + shift
+        return self.values(codes @ weight.T)
+
+    def values(self, dot: torch.Tensor) -> torch.Tensor:
+        """(..., C) integer products -> what evaluation mode makes of them; the exporter tabulates it."""
+        scale, shift = self.norm.frozen(self.linear.alpha())
+        return dot * scale + shift
 
 
 def _product_moments(codes, weight):
@@ -245,13 +252,14 @@ class Join(nn.Module):
     def forward(self, x, code, fine, coarse=None):
         """x (n, K), code (S, S_in) of the cells with offsets ``fine``; pooled over ``coarse`` offsets if given."""
         self._calibrate(x, code, fine)
-        alpha, weight = self.linear.alpha(), self.linear.signs()
-        if self.training:
-            z = self.norm.normalise(self._product(x, code, fine, weight * alpha), alpha)
-        else:
-            scale, shift = self.norm.frozen(alpha)
-            z = self._product(x, code, fine, weight) * scale + shift
+        dot = self._product(x, code, fine, self.linear.signs())
+        z = self.norm.normalise(dot, self.linear.alpha()) if self.training else self.values(dot)
         return z, None if coarse is None else packed.segment_max(z, coarse) + _cell_delta(coarse)
+
+    def values(self, dot: torch.Tensor) -> torch.Tensor:
+        """(..., C) integer products over own and shared inputs -> what evaluation mode makes of them."""
+        scale, shift = self.norm.frozen(self.linear.alpha())
+        return dot * scale + shift
 
     def _product(self, x, code, fine, weight):
         own, shared = weight[:, : self.inputs], weight[:, self.inputs :]

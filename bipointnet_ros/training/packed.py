@@ -8,16 +8,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from bipointnet_ros.core.bits import pack_bits
 from bipointnet_ros.training import native
-
-
-def pack(codes: torch.Tensor) -> np.ndarray:
-    """(n, K) values -> (n, ceil(K / 64)) uint64, bit = [value >= 0], the convention of core/bits.py."""
-    rows, width = codes.shape
-    bits = np.packbits((codes >= 0).numpy(), axis=1, bitorder="little")
-    words = np.zeros((rows, -(-width // 64) * 8), np.uint8)
-    words[:, : bits.shape[1]] = bits
-    return words.view("<u8")
 
 
 def largest_dot(codes: torch.Tensor, weight: torch.Tensor, offsets: np.ndarray) -> torch.Tensor:
@@ -28,10 +20,14 @@ def largest_dot(codes: torch.Tensor, weight: torch.Tensor, offsets: np.ndarray) 
     return _LargestDot.apply(codes, weight, offsets)
 
 
+def _bits(signs: torch.Tensor) -> np.ndarray:
+    return pack_bits((signs >= 0).numpy())
+
+
 class _LargestDot(torch.autograd.Function):
     @staticmethod
     def forward(ctx, codes, weight, offsets):
-        popcount, row = native.extremes(pack(codes), pack(weight), np.asarray(offsets, np.int32))
+        popcount, row = native.extremes(_bits(codes), _bits(weight), np.asarray(offsets, np.int32))
         ctx.row = torch.from_numpy(row)
         ctx.save_for_backward(codes, weight)
         return torch.from_numpy(popcount).float().mul_(-2.0).add_(codes.shape[1])

@@ -1,0 +1,85 @@
+"""Objects to train a classifier on: the .npz form of ``bipointnet eval``, or a user's folder of one folder a class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bipointnet_ros import dataset, files
+from bipointnet_ros.core.points import normalised, sample
+from bipointnet_ros.dataset import Objects
+
+SUFFIXES = (".npy", ".npz", ".pcd", ".bin")
+
+
+class DataError(ValueError):
+    """The training data is not there or not as expected; one sentence says what to do."""
+
+
+def load(path, count: int = 1024) -> Objects:
+    """Objects of ``count`` points, each centred and in the unit sphere, as the pipeline gives them to a network.
+
+    ``path`` is a .npz of points, labels, classes, or a folder with one folder of clouds per class.
+    DataError and FileError say what was expected.
+    """
+    objects = _folder(Path(path), count) if Path(path).is_dir() else dataset.read(path)
+    if not isinstance(objects, Objects) or not len(objects):
+        raise DataError(f"expected objects (points, labels, classes) in '{path}', got none: choose another file")
+    if objects.points.shape[1] < count:
+        raise DataError(f"expected clouds of at least {count} points in '{path}', got {objects.points.shape[1]}: "
+                        f"ask for fewer with --points")
+    return Objects(normalised(objects.points[:, :count]), objects.labels, objects.classes)
+
+
+def _folder(folder: Path, count: int) -> Objects:
+    classes = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir()))
+    paths = [(k, p) for k, name in enumerate(classes) for p in sorted((folder / name).iterdir())
+             if p.suffix in SUFFIXES]
+    if len(classes) < 2 or not paths:
+        raise DataError(f"expected '{folder}' to hold a folder per class with {', '.join(SUFFIXES)} files, "
+                        f"found {len(classes)} folders and {len(paths)} clouds")
+    clouds = np.stack([_cloud(path, count) for _, path in paths])
+    return Objects(clouds, np.array([k for k, _ in paths], np.int64), classes)
+
+
+def _cloud(path: Path, count: int) -> np.ndarray:
+    xyz, _ = files.read_cloud(path)
+    xyz = xyz[np.isfinite(xyz).all(1)]
+    if len(xyz) == 0:
+        raise DataError(f"expected at least one finite point in '{path}', found none: remove the file")
+    return xyz[sample(xyz, count)]
+
+
+def select(objects: Objects, rows) -> Objects:
+    return Objects(objects.points[rows], objects.labels[rows], objects.classes)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of normalised clouds, drawn afresh for every cloud and epoch.
+
+    scale: each axis is stretched by 1 / scale to scale; shift: of the unit sphere's radius; turn: degrees about z;
+    jitter: standard deviation of every coordinate, cut at three of them.
+    """
+
+    scale: float = 1.25
+    shift: float = 0.05
+    turn: float = 10.0
+    jitter: float = 0.01
+
+    def __call__(self, points: np.ndarray, rng) -> np.ndarray:
+        """(B, N, 3) float32 -> the same shape."""
+        clouds = len(points)
+        turned = points @ _turns(np.radians(rng.uniform(-self.turn, self.turn, clouds)))
+        stretch = np.exp(rng.uniform(-1.0, 1.0, (clouds, 1, 3)) * np.log(self.scale)).astype(np.float32)
+        shift = rng.uniform(-self.shift, self.shift, (clouds, 1, 3)).astype(np.float32)
+        noise = rng.standard_normal(points.shape, np.float32).clip(-3.0, 3.0)
+        return turned * stretch + shift + noise * np.float32(self.jitter)
+
+
+def _turns(angles: np.ndarray) -> np.ndarray:
+    """(B,) rad -> (B, 3, 3) float32, to be multiplied from the right."""
+    c, s, o = np.cos(angles), np.sin(angles), np.zeros_like(angles)
+    return np.stack([c, s, o, -s, c, o, o, o, o + 1.0], 1).reshape(-1, 3, 3).astype(np.float32)

@@ -1,0 +1,187 @@
+"""Pack a trained run into the file that core/network.py runs; what cannot be packed exactly is refused.
+
+    python -m bipointnet_ros.training.export RUN --out models/NAME.safetensors [--data TEST.npz] [--facts FACTS.json]
+
+Beside NAME.safetensors it writes NAME.golden.npz (input, logits, label of synthetic rows), and it prints the share of
+bits in which the packed layers equal torch's (docs/training.md, "Export").
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bipointnet_ros.core import bits, kernels, model_file
+from bipointnet_ros.core.aggregation import BUCKETS, bucket_deltas
+from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION, Blueprint
+from bipointnet_ros.core.model_file import Model
+from bipointnet_ros.core.network import Network
+from bipointnet_ros.core.points import normalised
+from bipointnet_ros.training import agreement, data, layers, models
+
+
+class ExportError(ValueError):
+    """The network cannot be packed exactly; the message says why."""
+
+
+@torch.no_grad()
+def pack(net, name: str, classes, points: int, training: dict | None = None) -> Model:
+    """The packed model of a trained network, every limit read off the network's own evaluation mode. ExportError."""
+    net.eval()
+    tensors = {}
+    for layer in net.blueprint.layers:
+        stage = net.stages[layer.name]
+        _check(layer.name, stage)
+        packed = _PACKERS[type(stage)](layer, stage, points)
+        tensors |= {f"{layer.name}.{kind}": np.ascontiguousarray(values) for kind, values in packed.items()}
+    segments = net.blueprint.task == SEGMENTATION
+    return Model(name, net.blueprint, tuple(classes), points, "voxel" if segments else "random",
+                 "scene" if segments else "unit_sphere", tensors, training or {})
+
+
+def _check(name: str, stage):
+    if type(stage) not in _PACKERS:
+        raise ExportError(f"layer {name}: expected one of {', '.join(k.__name__ for k in _PACKERS)}, which fold into "
+                          f"integer limits, got {type(stage).__name__}")
+    if getattr(stage, "aggregation", "max") == "ema-avg":
+        raise ExportError(f"layer {name}: ema-avg cannot be packed, for the sign of a mean is not an OR of bits: "
+                          "train with ema-max or max")
+    if not all(torch.isfinite(v).all() for v in stage.state_dict().values()):
+        raise ExportError(f"layer {name} holds values that are not finite: the training diverged, take another run")
+    if hasattr(stage, "norm") and not stage.norm.batches:
+        raise ExportError(f"layer {name} has no running statistics: train it for at least one batch")
+
+
+def _lift(layer, stage, points):
+    weight, limit, pool_limit = (t.numpy() for t in stage.folded())
+    return {"weight": weight, "limit": limit} | ({} if layer.cells is None else {"pool_limit": pool_limit})
+
+
+def _binary(layer, stage, points):
+    return {"weight": _packed_weight(stage), "limit": _limit(layer, stage)}
+
+
+def _pool(layer, stage, points):
+    return {"weight": _packed_weight(stage), "limit": _limit(layer, stage, stage.offset(np.array([points])))}
+
+
+def _join(layer, stage, points):
+    signs = _signs(stage)
+    packed = {"weight": bits.pack(signs[:, : layer.inputs]), "shared": bits.pack(signs[:, layer.inputs :]),
+              "limit": _limit(layer, stage)}
+    if layer.cells is not None:
+        deltas = torch.from_numpy(bucket_deltas())
+        packed["pool_limit"] = np.stack([_limit(layer, stage, deltas[b]) for b in range(BUCKETS)])
+    return packed
+
+
+def _logits(layer, stage, points):
+    return {"weight": stage.linear.weight.numpy().T, "bias": stage.linear.bias.numpy()}
+
+
+_PACKERS = {layers.Lift: _lift, layers.Binary: _binary, layers.Pool: _pool, layers.Join: _join, layers.Logits: _logits}
+
+
+def _falls(stage) -> np.ndarray:
+    """(C,) bool: channels whose value falls as the product rises; their weights are flipped."""
+    return (stage.norm.frozen(stage.linear.alpha())[0] < 0).numpy()
+
+
+def _signs(stage) -> np.ndarray:
+    return stage.linear.signs().numpy() * np.where(_falls(stage), -1.0, 1.0)[:, None]
+
+
+def _packed_weight(stage) -> np.ndarray:
+    return bits.pack(_signs(stage))
+
+
+def _limit(layer, stage, offset=0.0) -> np.ndarray:
+    """(C,) int16 with [value + offset >= 0] = [popcount < limit], from the layer's values at every possible product."""
+    inputs = stage.linear.weight.shape[1]
+    popcount = np.arange(inputs + 1)[:, None]
+    fires = (stage.values(torch.from_numpy(inputs - 2 * popcount).float()) + offset >= 0).numpy()
+    fires = np.where(_falls(stage), fires[::-1], fires)
+    limit = fires.sum(0)
+    if (fires != (popcount < limit)).any():
+        raise ExportError(f"layer {layer.name} is not monotone in its products: no integer limit is equal to it")
+    return limit.astype(np.int16)
+
+
+def golden(model: Model, seed: int = 0) -> dict[str, np.ndarray]:
+    """Synthetic input and the reference backend's answer to it: input, logits, label (argmax), and offsets0, ..."""
+    rng = np.random.default_rng(seed)
+    network = Network(model, kernels.choose("numpy"))
+    if model.blueprint.task == CLASSIFICATION:
+        stretch = rng.uniform(0.1, 1.0, (8, 1, 3))
+        rows = normalised((rng.standard_normal((8, model.points, 3)) * stretch).astype(np.float32))
+        logits, cells = network.classify(rows), {}
+    else:
+        rows = rng.standard_normal((2000, len(model.blueprint.inputs))).astype(np.float32)
+        offsets = nested_offsets(rng, len(rows), len(model.blueprint.grid.cells))
+        logits, cells = network.segment(rows, offsets), {f"offsets{k}": o for k, o in enumerate(offsets)}
+    return {"input": rows, "logits": logits, "label": logits.argmax(1), **cells}
+
+
+def nested_offsets(rng, rows: int, scales: int) -> list[np.ndarray]:
+    """Bounds of random cells of ``rows`` rows, each scale's cells made of about five of the scale before."""
+    bounds, offsets = np.arange(1, rows), []
+    for _ in range(scales):
+        bounds = np.sort(rng.permutation(bounds)[: max(len(bounds) // 5, 1)])
+        offsets.append(np.concatenate([[0], bounds, [rows]]).astype(np.int32))
+    return offsets
+
+
+def load_run(folder) -> tuple[torch.nn.Module, dict]:
+    """The network of a run's last checkpoint, and its config.json. ExportError where there is none."""
+    folder = Path(folder)
+    for name in ("config.json", "checkpoint.pt"):
+        if not (folder / name).is_file():
+            raise ExportError(f"expected {name} in '{folder}', found none: give the folder of a training run")
+    config = json.loads((folder / "config.json").read_text())
+    net = models.build(Blueprint.from_json(config["blueprint"]), config.get("recipe", {}).get("aggregation", "ema-max"))
+    net.load_state_dict(torch.load(folder / "checkpoint.pt", weights_only=True)["net"])
+    return net.eval(), config
+
+
+def export(folder, out, facts: dict | None = None) -> tuple[torch.nn.Module, Model]:
+    """Pack the run, compare every layer, then write the model and its golden answer. ExportError if a bit differs."""
+    net, config = load_run(folder)
+    out = Path(out)
+    training = {"recipe": config.get("recipe", {}), **(facts or {})}
+    model = pack(net, out.stem, config["classes"], config["points"], training)
+    answer = golden(model)
+    for name, share in agreement.by_layer(net, model, answer).items():
+        print(f"{name:12} {share:.6f} of the bits equal torch's")
+        if share != 1.0:
+            raise ExportError(f"layer {name}: expected all packed bits to equal torch's, got {share:.6f} of them")
+    model_file.write(out, model)
+    np.savez_compressed(out.with_suffix(".golden.npz"), **answer)
+    print(f"{out}: {out.stat().st_size} bytes, {model.blueprint.weights()} weights")
+    return net, model
+
+
+def main(arguments=None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", help="folder of a training run")
+    parser.add_argument("--out", required=True, help="NAME.safetensors to write")
+    parser.add_argument("--data", help="objects (.npz) on which packed and torch predictions are compared")
+    parser.add_argument("--facts", help="JSON file of what the card says: data, licence, seed, command")
+    options = parser.parse_args(arguments)
+    try:
+        facts = json.loads(Path(options.facts).read_text()) if options.facts else {}
+        net, model = export(options.run, options.out, facts)
+        if options.data:
+            print(agreement.of_predictions(net, model, data.load(options.data, model.points)))
+    except (ValueError, OSError, KeyError) as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

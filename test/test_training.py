@@ -1,0 +1,183 @@
+"""Training: the networks of the blueprints, data and augmentation, runs that stop and go on."""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+
+from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla  # noqa: E402
+from bipointnet_ros.dataset import Objects  # noqa: E402
+from bipointnet_ros.training import curve, data, layers, models, packed, train  # noqa: E402
+
+TINY = dict(epochs=8, batch=8, rate=1e-2, points=40, early_points=20, widths=(8, 16, 32, 16, 8), smoothing=0.0)
+
+
+def shapes(count, points=40, seed=0):
+    """Three kinds that a small network can learn: flat, long, round."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    stretch = np.array([[1.0, 1.0, 0.05], [0.1, 0.1, 1.0], [0.6, 0.6, 0.6]])[labels]
+    clouds = rng.uniform(-1.0, 1.0, (count, points, 3)) * stretch[:, None]
+    return Objects(data.normalised(clouds.astype(np.float32)), labels, ("flat", "long", "round"))
+
+
+def test_vanilla_has_the_805056_weights_of_the_method():
+    net = models.build(vanilla(40))
+    assert vanilla(40).weights() == 805_056
+    assert sum(p.numel() for name, p in net.named_parameters() if name.endswith("weight")) == 805_056
+
+
+def test_optimizer_built_before_the_first_batch_holds_every_scale():
+    net = models.build(vanilla(3, TINY["widths"]))
+    held = {id(p) for group in torch.optim.Adam(net.parameters()).param_groups for p in group["params"]}
+    net(torch.randn(4, 40, 3))
+    scales = [m.log_alpha for m in net.modules() if isinstance(m, layers.BinaryLinear)]
+    assert len(scales) == 4 and all(id(s) in held and s != 0.0 for s in scales)
+
+
+def test_segmenter_equals_a_dense_forward_and_backward():
+    """The cells' half of a join, the maxima over cells and their gradients against plain torch over the points."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    offsets = [np.array([0, 3, 4, 9, 30, 60, 61, 100], np.int32), np.array([0, 4, 60, 100], np.int32)]
+    net = models.build(cell_segmenter("abc", 4, Grid(0.1, (2, 4)), 24))
+    features = torch.from_numpy(rng.standard_normal((100, 3)).astype(np.float32))
+    upstream = torch.randn(100, 4)
+    outputs, gradients = [], []
+    for forward in (net, lambda x, o: dense_segmenter(net, x, o)):
+        net.zero_grad()
+        out = forward(features, offsets)
+        (out * upstream).sum().backward()
+        outputs.append(out.detach())
+        gradients.append({n: p.grad.clone() for n, p in net.named_parameters() if p.grad is not None})
+    torch.testing.assert_close(*outputs, rtol=2e-4, atol=2e-4)
+    assert set(gradients[0]) == set(gradients[1])
+    for name, ours in gradients[0].items():
+        theirs = gradients[1][name]
+        assert (ours - theirs).norm() <= 2e-4 * theirs.norm(), name
+
+
+def dense_segmenter(net, x, offsets):
+    code = None
+    for layer in net.blueprint.layers[:-1]:
+        stage = net.stages[layer.name]
+        if layer.op == "lift":
+            y = x @ stage.weight
+        else:
+            y = torch.cat([layers.sign(x), layers.sign(code)], 1) @ stage.linear.signs().T
+        alpha = float(stage.linear.alpha()) if layer.op == "join" else 1.0
+        x = torch.nn.functional.batch_norm(y, None, None, stage.norm.gain, stage.norm.bias, True, 0.0,
+                                           stage.norm.eps / alpha**2)
+        if layer.cells is not None:
+            bounds = offsets[layer.cells]
+            steps = layers._cell_delta(bounds)
+            tops = [x[a:b].gather(0, x[a:b].argmax(0)[None])[0] + step for a, b, step in zip(bounds[:-1], bounds[1:], steps)]
+            code = torch.cat([top.expand(b - a, -1) for a, b, top in zip(bounds[:-1], bounds[1:], tops)])
+    return net.stages[net.blueprint.layers[-1].name](x)
+
+
+def test_spread_and_its_gradient():
+    offsets = np.array([0, 2, 3, 7], np.int32)
+    values = torch.arange(6.0).reshape(3, 2).requires_grad_()
+    out = packed.spread(values, offsets)
+    assert out[:, 0].tolist() == [0, 0, 2, 4, 4, 4, 4]
+    out.backward(torch.ones(7, 2))
+    assert values.grad.tolist() == [[2, 2], [1, 1], [4, 4]]
+
+
+def test_run_learns_and_its_last_state_does_not_depend_on_a_stop(tmp_path):
+    recipe = train.Recipe(**TINY)
+    whole = train.start(tmp_path / "whole", shapes(96), shapes(30, seed=1), recipe, {})
+    train.finish(whole)
+    stopped = train.start(tmp_path / "parts", shapes(96), shapes(30, seed=1), recipe, {})
+    for _ in range(2):
+        stopped.train_epoch()
+        stopped.save()
+    resumed = train.start(tmp_path / "parts", shapes(96), shapes(30, seed=1), recipe, {})
+    assert resumed.epoch == 2
+    train.finish(resumed)
+    ours, theirs = resumed.net.state_dict(), whole.net.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in log] == list(range(1, 9)) and [row["points"] for row in log] == [20] * 6 + [40] * 2
+    assert log[-1]["val_accuracy"] >= 0.8 and log[-1]["loss"] < log[0]["loss"]
+    assert "validation" in (tmp_path / "whole" / "curve.svg").read_text()
+
+
+def test_settled_norms_are_plain_means_over_the_training_clouds(tmp_path):
+    run = train.start(tmp_path, shapes(16), None, train.Recipe(**TINY), {})
+    run.settle_norms()
+    norm = run.net.stages["encoder0"].norm
+    rows = torch.from_numpy(shapes(16).points).reshape(2, -1, 3) @ run.net.stages["encoder0"].weight.detach()
+    order = np.random.default_rng(0).permutation(16)
+    rows = torch.from_numpy(shapes(16).points[order]).reshape(2, -1, 3) @ run.net.stages["encoder0"].weight.detach()
+    torch.testing.assert_close(norm.mean, rows.mean((0, 1)))
+    torch.testing.assert_close(norm.var, rows.var(1).mean(0), rtol=1e-4, atol=1e-5)
+    assert norm.momentum == 0.1
+
+
+def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
+    train.start(tmp_path, shapes(16), None, train.Recipe(**TINY), {})
+    with pytest.raises(data.DataError, match="choose another --run folder"):
+        train.start(tmp_path, shapes(16), None, train.Recipe(**{**TINY, "seed": 1}), {})
+
+
+def test_rate_rises_and_falls_to_zero():
+    recipe = train.Recipe(rate=1.0, warm_up=0.1)
+    rates = [recipe.rate_of(p) for p in np.linspace(0.0, 1.0, 101)]
+    assert rates[0] == 0.0 and max(rates) == pytest.approx(1.0) and int(np.argmax(rates)) == 10 and rates[-1] == 0.0
+
+
+def test_augmentation_stays_within_its_bounds_and_differs_between_clouds():
+    rng = np.random.default_rng(0)
+    same = np.repeat(rng.normal(size=(1, 30, 3)).astype(np.float32), 50, 0)
+    assert np.array_equal(data.Augmentation(1.0, 0.0, 0.0, 0.0)(same, rng), same)
+    turned = data.Augmentation(1.0, 0.0, 90.0, 0.0)(same, rng)
+    np.testing.assert_allclose(np.linalg.norm(turned, axis=2), np.linalg.norm(same, axis=2), rtol=1e-5)
+    np.testing.assert_array_equal(turned[..., 2], same[..., 2])
+    ratio = data.Augmentation(1.25, 0.0, 0.0, 0.0)(same, rng) / same
+    assert 0.8 <= ratio.min() < 0.85 and 1.2 < ratio.max() <= 1.2501 and np.ptp(ratio, axis=1).max() < 1e-5
+    assert len(np.unique(ratio[:, 0, 0])) == 50
+    assert np.abs(data.Augmentation(1.0, 0.0, 0.0, 0.01)(same, rng) - same).max() <= 0.0301
+
+
+def test_a_folder_of_classes_is_read(tmp_path):
+    for k, name in enumerate(("cup", "bowl")):
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            np.save(tmp_path / name / f"{i}.npy", np.random.default_rng(i).normal(size=(30 + 40 * i, 3)) + k)
+    objects = data.load(tmp_path, 50)
+    assert objects.classes == ("bowl", "cup") and objects.labels.tolist() == [0, 0, 1, 1]
+    assert objects.points.shape == (4, 50, 3) and np.abs(np.linalg.norm(objects.points, axis=2).max(1) - 1).max() < 1e-5
+
+
+@pytest.mark.parametrize("make, sentence", [
+    (lambda path: None, "cannot read"),
+    (lambda path: np.savez(path, points=np.zeros((2, 9, 3)), labels=[0, 1], classes=["a", "b"]), "at least 16 points"),
+    (lambda path: path.mkdir(), "a folder per class"),
+])
+def test_unusable_data_is_one_sentence(tmp_path, capsys, make, sentence):
+    path = tmp_path / "set.npz"
+    make(path)
+    assert train.main([str(path), "--run", str(tmp_path / "run"), "--points", "16"]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("\n") == 1
+
+
+def test_command_trains_and_holds_out_every_tenth_of_each_class(tmp_path):
+    objects = shapes(60)
+    np.savez(tmp_path / "set.npz", points=objects.points, labels=objects.labels, classes=np.array(objects.classes))
+    arguments = [str(tmp_path / "set.npz"), "--run", str(tmp_path / "run"), "--epochs", "1", "--points", "40"]
+    assert train.main([*arguments, "--early-points", "20", "--batch", "6", "--widths", "8", "16", "32", "16", "8"]) == 0
+    row = json.loads((tmp_path / "run" / "log.jsonl").read_text())
+    assert row["val_accuracy"] * 6 == pytest.approx(round(row["val_accuracy"] * 6), abs=1e-3)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["classes"] == ["flat", "long", "round"] and config["recipe"]["batch"] == 6
+
+
+def test_curve_places_the_best_at_the_top():
+    lines = curve.svg([{"epoch": 1, "train_accuracy": 0.0}, {"epoch": 2, "train_accuracy": 1.0, "val_accuracy": 0.5}])
+    assert 'points="335.0,330.0 620.0,10.0"' in lines and 'points="620.0,170.0"' in lines
