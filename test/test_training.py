@@ -74,8 +74,9 @@ def dense_segmenter(net, x, offsets):
         if layer.cells is not None:
             bounds = offsets[layer.cells]
             steps = layers._cell_delta(bounds)
-            tops = [x[a:b].gather(0, x[a:b].argmax(0)[None])[0] + step for a, b, step in zip(bounds[:-1], bounds[1:], steps)]
-            code = torch.cat([top.expand(b - a, -1) for a, b, top in zip(bounds[:-1], bounds[1:], tops)])
+            cells = [x[a:b] for a, b in zip(bounds[:-1], bounds[1:])]
+            tops = [cell.gather(0, cell.argmax(0)[None]) + step for cell, step in zip(cells, steps)]
+            code = torch.cat([top.expand(len(cell), -1) for cell, top in zip(cells, tops)])
     return net.stages[net.blueprint.layers[-1].name](x)
 
 
