@@ -1,8 +1,13 @@
 """Groups of tests that may be skipped, and BIPOINTNET_REQUIRE="ros torch aarch64", under which a skip is a failure."""
 
 import os
+from pathlib import Path
 
 import pytest
+
+# Processes that tests start find the package that is under test, installed or not.
+_PATHS = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH")]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _PATHS))
 
 REQUIRED = set(os.environ.get("BIPOINTNET_REQUIRE", "").split())
 _ran = set()

@@ -1,0 +1,178 @@
+"""The bipointnet command: arguments in, lines out. 0 = done; 2 = usage or bad input, said in one line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+from bipointnet_ros import dataset, evaluation, offline
+from bipointnet_ros.arrays import FileError
+from bipointnet_ros.core.classes import UNKNOWN
+from bipointnet_ros.core.config import Config, ConfigError
+from bipointnet_ros.core.kernels import BackendError
+from bipointnet_ros.core.model_file import ModelFileError
+from bipointnet_ros.core.pipeline import CloudError
+
+_REFUSALS = (FileError, ConfigError, BackendError, ModelFileError, CloudError)
+
+
+def main(arguments=None) -> int:
+    """Run one command; the answer is its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except _REFUSALS as error:
+        print(f"bipointnet {options.command}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="bipointnet", description="Label, evaluate and describe with packed 1-bit models; no ROS needed."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{label,eval,info}")
+    defaults = Config()
+    label = commands.add_parser("label", help="label clouds: .npy .npz .pcd .bin")
+    label.add_argument("files", nargs="+", metavar="FILE")
+    label.add_argument("--out", default=".", metavar="DIR", help="folder for STEM.labels.npz and STEM.labeled.ply (.)")
+    label.set_defaults(run=_label)
+    evaluate = commands.add_parser("eval", help="score a model on labelled data")
+    evaluate.add_argument("--data", required=True, metavar="F.npz", help="objects or scenes, see docs/design.md")
+    evaluate.set_defaults(run=_evaluate)
+    for command in (label, evaluate):
+        command.add_argument(
+            "--model", default=defaults.model, help=f"path or name of a shipped model ({defaults.model})"
+        )
+        command.add_argument("--backend", default=defaults.backend, help=f"kernels to use ({defaults.backend})")
+        command.add_argument("--json", action="store_true", help="print JSON only")
+    info = commands.add_parser("info", help="what a packed model holds")
+    info.add_argument("model", metavar="MODEL")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _label(options) -> int:
+    pipe = offline.pipeline(Config(model=options.model, backend=options.backend))
+    for one in offline.label(pipe, options.files, options.out):
+        summary = _summary(one, pipe.model.classes)
+        print(json.dumps(summary) if options.json else _sentence(summary), flush=True)
+    return 0
+
+
+def _summary(one: offline.Labelled, classes) -> dict:
+    counts = np.bincount(one.result.label, minlength=len(classes) + 1).tolist()
+    facts = ("instance", "name", "confidence", "yaw", "points")
+    objects = [
+        {**{fact: getattr(thing, fact) for fact in facts}, "centre": thing.centre.tolist(), "size": thing.size.tolist()}
+        for thing in one.result.objects
+    ]
+    return {
+        "file": str(one.source),
+        "points": len(one.xyz),
+        "milliseconds": round(one.milliseconds, 3),
+        "labels": dict(zip([UNKNOWN, *classes], counts)),
+        "objects": objects,
+        "written": [str(path) for path in one.written],
+    }
+
+
+def _sentence(summary: dict) -> str:
+    share = {name: count / max(summary["points"], 1) for name, count in summary["labels"].items() if count}
+    largest = sorted(share.items(), key=lambda item: -item[1])[:8]
+    names = [thing["name"] for thing in summary["objects"]]
+    things = "".join(f", {names.count(name)} {name}" for name in dict.fromkeys(names))
+    labels = ", ".join(f"{name} {value:.0%}" for name, value in largest)
+    return (
+        f"{summary['file']}: {summary['points']} points in {summary['milliseconds']:.1f} ms ({labels})"
+        f"; {len(names)} objects{things}; wrote {' and '.join(summary['written'])}"
+    )
+
+
+def _evaluate(options) -> int:
+    pipe = offline.pipeline(Config(model=options.model, backend=options.backend, threads=1))
+    data = dataset.read(options.data)
+    scores = evaluation.evaluate(pipe, data, _Progress())
+    if not options.json:
+        print("\n".join(_table(scores)))
+    print(json.dumps(scores))
+    return 0
+
+
+def _table(scores: dict):
+    """Lines for people: one a class, then one a score."""
+    per_class = scores.get("iou") or scores["accuracy"]
+    wide = max(map(len, per_class))
+    yield f"{'class':{wide}}  {'IoU' if 'iou' in scores else 'accuracy'}"
+    for name, value in per_class.items():
+        few = scores.get("true_points", {}).get(name, evaluation.FEWEST_POINTS) < evaluation.FEWEST_POINTS
+        note = f"  (only {scores['true_points'][name]} points: not averaged)" if few else ""
+        yield f"{name:{wide}}  {_percent(value)}{note}"
+    yield ""
+    for key in ("overall_accuracy", "mean_class_accuracy", "miou", "coverage", "rule_miou"):
+        if key in scores:
+            yield f"{key:20} {_percent(scores[key])}"
+    how = f"median of {scores['n']}, {scores['backend']}, one thread"
+    yield f"{'ms_per_cloud':20} {scores['ms_per_cloud']:7.2f}   ({how})"
+
+
+def _percent(value: float | None) -> str:
+    return "       -" if value is None else f"{100 * value:7.2f}%"
+
+
+class _Progress:
+    """A bar with the remaining time on standard error, where that is a terminal."""
+
+    def __init__(self):
+        self._start = self._last = time.monotonic()
+
+    def __call__(self, done: int, of: int) -> None:
+        now = time.monotonic()
+        if not sys.stderr.isatty() or now - self._last < 0.1 and done < of:
+            return
+        self._last, filled = now, 40 * done // of
+        left = (now - self._start) / done * (of - done)
+        bar = "#" * filled + "." * (40 - filled)
+        print(f"\r[{bar}] {done}/{of}, {left:.0f} s left ", end="" if done < of else "\n", file=sys.stderr, flush=True)
+
+
+def _info(options) -> int:
+    print("\n".join(_lines(offline.describe(options.model))))
+    return 0
+
+
+def _lines(it: offline.Description):
+    model, blueprint = it.model, it.model.blueprint
+    yield f"{model.name}: {blueprint.task}, {blueprint.weights()} weights, {it.file_bytes} bytes ({it.path})"
+    yield f"inputs: {', '.join(blueprint.inputs)}"
+    for layer in blueprint.layers:
+        shared = f" + {layer.shared} of the cell" if layer.shared else ""
+        cells = f", pooled over cells {layer.cells}" if layer.cells is not None else ""
+        yield f"  {layer.name:10} {layer.op:7} {layer.inputs}{shared} -> {layer.outputs}{cells}"
+    if blueprint.grid:
+        edges = ", ".join(f"{blueprint.grid.voxel * cells:g}" for cells in blueprint.grid.cells)
+        yield f"grid: voxels of {blueprint.grid.voxel:g} m, cells of {edges} m"
+    yield f"classes: {', '.join(f'{i} {name}' for i, name in enumerate(model.classes, 1))}"
+    yield f"sees {model.points} points ({model.sampling} sampling, {model.normalisation} normalisation)"
+    yield f"weights and limits: {it.weight_bytes} bytes"
+    yield f"scratch for {model.points} points: {it.scratch_bytes} bytes ({it.backend})"
+    for key, value in model.training.items():
+        yield f"{key}: {value if isinstance(value, str) else json.dumps(value)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

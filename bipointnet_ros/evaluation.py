@@ -1,0 +1,121 @@
+"""A model judged on labelled data, every cloud through the node's own pipeline."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from bipointnet_ros.arrays import FileError
+from bipointnet_ros.core import ground
+from bipointnet_ros.core.blueprint import CLASSIFICATION
+from bipointnet_ros.core.pipeline import Pipeline, Result
+from bipointnet_ros.dataset import Objects, Scenes
+from bipointnet_ros.scores import Confusion
+
+FEWEST_POINTS = 2000  # true points of a class whose IoU counts in the mean
+RULE_HEIGHT = 0.3  # m: the rule calls ground what lies lower over the estimated ground
+
+
+def evaluate(pipe: Pipeline, data: Objects | Scenes, step=lambda done, of: None) -> dict:
+    """Scores of a pipeline on labelled data, as ``bipointnet eval`` prints them; step(done, of) is called as it goes.
+
+    Every cloud goes through the whole pipeline, which should have one thread for ``ms_per_cloud``. FileError if the
+    data do not fit the model's task.
+    """
+    objects = isinstance(data, Objects)
+    task = pipe.model.blueprint.task
+    if objects != (task == CLASSIFICATION):
+        form = "objects (points, labels)" if task == CLASSIFICATION else "scenes (xyz, offsets, label)"
+        raise FileError(f"expected {form} for the {task} model '{pipe.model.name}', got {type(data).__name__.lower()}")
+    if not len(data) or not objects and data.label is None:
+        raise FileError("expected at least one labelled cloud, got none: choose another file")
+    if not set(data.classes) & set(pipe.model.classes):
+        ours, theirs = ", ".join(pipe.model.classes), ", ".join(data.classes)
+        raise FileError(f"expected some of the model's classes ({ours[:200]}), got {theirs[:200]}: rename them")
+    run = _Run(pipe, data.classes)
+    scores = run.objects(data, step) if objects else run.scenes(data, step)
+    facts = {"task": task, "model": pipe.model.name, "backend": pipe.backend_name, "n": len(data)}
+    return {**facts, **scores, "ms_per_cloud": float(np.median(run.milliseconds))}
+
+
+class _Run:
+    """One evaluation: the confusion matrix and the times as they come in."""
+
+    def __init__(self, pipe: Pipeline, classes: tuple[str, ...]):
+        self.pipe, self.confusion, self.milliseconds = pipe, Confusion(classes), []
+        index = [classes.index(name) if name in classes else len(classes) for name in pipe.model.classes]
+        self._index = np.array([len(classes), *index])  # by published label
+
+    def objects(self, data: Objects, step) -> dict:
+        for i, (points, truth) in enumerate(zip(data.points, data.labels)):
+            predicted = self._process(points, None).label.max(initial=0)
+            self.confusion.add([truth], self._index[[predicted]])
+            step(i + 1, len(data))
+        recall = self.confusion.recall()
+        return {**self._accuracies(1), "accuracy": _by_name(self.confusion.classes, recall)}
+
+    def scenes(self, data: Scenes, step) -> dict:
+        rule, answered = Rule(data), 0
+        for f in range(len(data)):
+            xyz, intensity, truth = data.scan(f)
+            label = self._process(xyz, intensity).label
+            answered += int((label > 0).sum())
+            self.confusion.add(truth, self._index[label])
+            rule.add(xyz, truth)
+            step(f + 1, len(data))
+        iou = self.confusion.iou()
+        return {
+            **self._accuracies(FEWEST_POINTS),
+            "iou": _by_name(self.confusion.classes, iou),
+            "miou": _number(self.confusion.mean(iou, FEWEST_POINTS)),
+            "true_points": dict(zip(self.confusion.classes, self.confusion.true.tolist())),
+            "coverage": answered / max(len(data.xyz), 1),
+            "rule_miou": rule.miou(),
+        }
+
+    def _process(self, xyz, intensity) -> Result:
+        if not self.milliseconds:
+            self.pipe.process(xyz, intensity)  # the first call allocates the scratch
+        start = time.perf_counter()
+        result = self.pipe.process(xyz, intensity)
+        self.milliseconds.append((time.perf_counter() - start) * 1e3)
+        return result
+
+    def _accuracies(self, fewest: int) -> dict:
+        mean = self.confusion.mean(self.confusion.recall(), fewest)
+        return {"overall_accuracy": _number(self.confusion.overall()), "mean_class_accuracy": _number(mean)}
+
+
+class Rule:
+    """What needs no learning: under RULE_HEIGHT = ground, all else = the most frequent other class of the data."""
+
+    def __init__(self, data: Scenes):
+        self._confusion, self._classes = Confusion(data.classes), data.classes
+        if "ground" in data.classes:
+            counts = np.bincount(data.label, minlength=256)[: len(data.classes)]
+            counts[data.classes.index("ground")] = -1
+            self._other = int(counts.argmax())
+
+    def add(self, xyz, truth) -> None:
+        """Judge one scan: xyz (N, 3) float32, truth (N,)."""
+        if "ground" not in self._classes:
+            return
+        finite = np.isfinite(xyz).all(1)
+        predicted = np.full(len(xyz), len(self._classes))
+        if finite.any():
+            low = ground.height(xyz[finite]) < RULE_HEIGHT
+            predicted[finite] = np.where(low, self._classes.index("ground"), self._other)
+        self._confusion.add(truth, predicted)
+
+    def miou(self) -> float | None:
+        """Mean IoU over the classes with FEWEST_POINTS; None where the data know no ground."""
+        return _number(self._confusion.mean(self._confusion.iou(), FEWEST_POINTS))
+
+
+def _by_name(classes, values) -> dict:
+    return {name: _number(value) for name, value in zip(classes, values)}
+
+
+def _number(value) -> float | None:
+    return float(value) if np.isfinite(value) else None  # JSON knows no NaN

@@ -1,0 +1,80 @@
+"""The node's own pipeline over files: label clouds, describe a model. Nothing here prints."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bipointnet_ros import files
+from bipointnet_ros.arrays import FileError
+from bipointnet_ros.core import features, kernels, model_file
+from bipointnet_ros.core.blueprint import CLASSIFICATION
+from bipointnet_ros.core.config import Config
+from bipointnet_ros.core.network import Network
+from bipointnet_ros.core.pipeline import Pipeline, Result
+
+_ANY_RANGE = {"range_min": 0.0, "range_max": 1000.0}  # an object has no sensor at its origin
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One labelled file: the answer, the time that it took, and the files that were written."""
+
+    source: Path
+    xyz: np.ndarray
+    result: Result
+    milliseconds: float
+    written: tuple[Path, Path]
+
+
+def pipeline(config: Config) -> Pipeline:
+    """The pipeline of a configuration; a classifier of whole clouds takes every finite point, whatever its range."""
+    loaded = Pipeline(config)
+    whole = loaded.model.blueprint.task == CLASSIFICATION and config.split != "clusters"
+    return loaded.reconfigured(config.replace(**_ANY_RANGE)) if whole else loaded
+
+
+def label(pipe: Pipeline, sources, folder):
+    """Label each cloud file and write its answer to ``folder``; yields Labelled. FileError, CloudError."""
+    sources = [Path(source) for source in sources]
+    stem, times = Counter(source.stem for source in sources).most_common(1)[0]
+    if times > 1:
+        raise FileError(f"{times} inputs would all be written as '{stem}.labels.npz': label them one by one")
+    for source in sources:
+        xyz, intensity = files.read_cloud(source)
+        start = time.perf_counter()
+        result = pipe.process(xyz, intensity)
+        spent = (time.perf_counter() - start) * 1e3
+        written = files.write_labels(folder, source.stem, xyz, result, pipe.model.classes)
+        yield Labelled(source, xyz, result, spent, written)
+
+
+@dataclass(frozen=True)
+class Description:
+    """A model, the bytes of its file, weights and limits, and of the scratch that one cloud of ``points`` takes."""
+
+    path: Path
+    model: model_file.Model
+    file_bytes: int
+    weight_bytes: int
+    scratch_bytes: int
+    backend: str
+
+
+def describe(name: str, backend: str = "auto") -> Description:
+    """What ``bipointnet info`` tells of a model given by name or path. ModelFileError, BackendError."""
+    path = model_file.find(name)
+    network = Network(model_file.read(path), kernels.choose(backend), 1)
+    cloud = np.random.default_rng(0).uniform((-40, -40, 0), (40, 40, 4), (network.model.points, 3)).astype(np.float32)
+    blueprint = network.model.blueprint
+    if blueprint.task == CLASSIFICATION:
+        network.classify(cloud[None])
+    else:
+        scene = features.scene(cloud, None, blueprint.grid, blueprint.inputs)
+        network.segment(scene.features, scene.offsets)
+    sizes = path.stat().st_size, network.weight_bytes(), network.scratch_bytes()
+    return Description(path, network.model, *sizes, network.backend.name)
