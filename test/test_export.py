@@ -13,6 +13,7 @@ from bipointnet_ros.core.aggregation import BUCKETS  # noqa: E402
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla  # noqa: E402
 from bipointnet_ros.core.network import Network  # noqa: E402
 from bipointnet_ros.training import agreement, export, layers, models  # noqa: E402
+from bipointnet_ros.training.full import FullLayer  # noqa: E402
 
 POINTS = 50
 
@@ -115,7 +116,7 @@ def test_limits_of_cells_fall_less_strict_with_their_size():
     (lambda net: setattr(net.stages["encoder2"], "aggregation", "ema-avg"), "a mean is not an OR"),
     (lambda net: net.stages["head0"].norm.var.fill_(float("nan")), "head0 holds values that are not finite"),
     (lambda net: net.stages["encoder1"].norm.batches.zero_(), "encoder1 has no running statistics"),
-    (lambda net: net.stages.update({"encoder1": torch.nn.Linear(8, 70)}), "got Linear"),
+    (lambda net: net.stages.update({"encoder1": FullLayer(8, 70)}), "got FullLayer"),
     (lambda net: setattr(net.stages["encoder1"], "values", lambda dot: dot.abs() - 3.0), "is not monotone"),
 ])
 def test_what_cannot_be_exact_is_refused(spoil, sentence):

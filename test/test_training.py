@@ -68,7 +68,7 @@ def dense_segmenter(net, x, offsets):
             y = x @ stage.weight
         else:
             y = torch.cat([layers.sign(x), layers.sign(code)], 1) @ stage.linear.signs().T
-        alpha = float(stage.linear.alpha()) if layer.op == "join" else 1.0
+        alpha = stage.linear.alpha().item() if layer.op == "join" else 1.0
         x = torch.nn.functional.batch_norm(y, None, None, stage.norm.gain, stage.norm.bias, True, 0.0,
                                            stage.norm.eps / alpha**2)
         if layer.cells is not None:
@@ -106,6 +106,47 @@ def test_run_learns_and_its_last_state_does_not_depend_on_a_stop(tmp_path):
     assert [row["epoch"] for row in log] == list(range(1, 9)) and [row["points"] for row in log] == [20] * 6 + [40] * 2
     assert log[-1]["val_accuracy"] >= 0.8 and log[-1]["loss"] < log[0]["loss"]
     assert "validation" in (tmp_path / "whole" / "curve.svg").read_text()
+
+
+def test_full_precision_twin_equals_a_dense_forward_and_backward():
+    torch.manual_seed(0)
+    net = models.build(vanilla(5, (8, 16, 32, 16, 8)), precision="full")
+    net.stages["head2"][0].p = 0.0
+    with torch.no_grad():
+        net.stages["encoder2"].norm.gain.copy_(torch.randn(32))
+    points, upstream = torch.randn(6, 90, 3), torch.randn(6, 5)
+    gradients = []
+    for forward in (net, lambda x: dense_classifier(net, x)):
+        net.zero_grad()
+        (forward(points) * upstream).sum().backward()
+        gradients.append({n: p.grad.clone() for n, p in net.named_parameters()})
+    for name, ours in gradients[0].items():
+        theirs = gradients[1][name]
+        assert (ours - theirs).norm() <= 1e-3 * theirs.norm() + 1e-4, name  # some are 0: BatchNorm removes them
+
+
+def dense_classifier(net, points):
+    x = points.reshape(-1, 3)
+    *inner, last = net.blueprint.layers
+    for layer in inner:
+        norm, y = net.stages[layer.name].norm, x @ net.stages[layer.name].weight.T
+        x = torch.relu(torch.nn.functional.batch_norm(y, None, None, norm.gain, norm.bias, True, 0.0, norm.eps))
+        if layer.op == "pool":
+            x = x.reshape(*points.shape[:2], -1).max(1).values
+    return net.stages[last.name](x)
+
+
+def test_student_follows_its_teacher(tmp_path):
+    """With ``distil`` 1 the labels say nothing: the student learns what the teacher answers."""
+    objects = shapes(96)
+    teacher = train.start(tmp_path / "teacher", objects, None, train.Recipe(**TINY, precision="full"), {})
+    train.finish(teacher)
+    assert teacher.accuracy(objects) > 0.9
+    recipe = train.Recipe(**TINY, teacher=str(tmp_path / "teacher"), distil=1.0)
+    wrong = Objects(objects.points, np.zeros_like(objects.labels), objects.classes)
+    student = train.start(tmp_path / "student", wrong, None, recipe, {})
+    train.finish(student)
+    assert student.accuracy(objects) > 0.7
 
 
 def test_settled_norms_are_plain_means_over_the_training_clouds(tmp_path):

@@ -18,11 +18,11 @@ import torch
 
 from bipointnet_ros.core import bits, kernels, model_file
 from bipointnet_ros.core.aggregation import BUCKETS, bucket_deltas
-from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION, Blueprint
+from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION
 from bipointnet_ros.core.model_file import Model
 from bipointnet_ros.core.network import Network
 from bipointnet_ros.core.points import normalised
-from bipointnet_ros.training import agreement, data, layers, models
+from bipointnet_ros.training import agreement, data, layers, train
 
 
 class ExportError(ValueError):
@@ -136,21 +136,9 @@ def nested_offsets(rng, rows: int, scales: int) -> list[np.ndarray]:
     return offsets
 
 
-def load_run(folder) -> tuple[torch.nn.Module, dict]:
-    """The network of a run's last checkpoint, and its config.json. ExportError where there is none."""
-    folder = Path(folder)
-    for name in ("config.json", "checkpoint.pt"):
-        if not (folder / name).is_file():
-            raise ExportError(f"expected {name} in '{folder}', found none: give the folder of a training run")
-    config = json.loads((folder / "config.json").read_text())
-    net = models.build(Blueprint.from_json(config["blueprint"]), config.get("recipe", {}).get("aggregation", "ema-max"))
-    net.load_state_dict(torch.load(folder / "checkpoint.pt", weights_only=True)["net"])
-    return net.eval(), config
-
-
 def export(folder, out, facts: dict | None = None) -> tuple[torch.nn.Module, Model]:
     """Pack the run, compare every layer, then write the model and its golden answer. ExportError if a bit differs."""
-    net, config = load_run(folder)
+    net, config = train.load(folder)
     out = Path(out)
     training = {"recipe": config.get("recipe", {}), **(facts or {})}
     model = pack(net, out.stem, config["classes"], config["points"], training)

@@ -130,7 +130,7 @@ class Binary(nn.Module):
         alpha = self.linear.alpha()
         if not self.training:
             return self.norm.frozen(alpha)
-        return self.norm.batch(*_product_moments(codes, weight), len(codes), alpha)
+        return self.norm.batch(*product_moments(codes, weight), len(codes), alpha)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.linear.calibrate(x)
@@ -146,12 +146,12 @@ class Binary(nn.Module):
         return dot * scale + shift
 
 
-def _product_moments(codes, weight):
-    """Mean and variance (C,) of codes @ weight.T; for many rows without computing it (docs/training.md)."""
-    if len(codes) < 4 * weight.shape[1]:
-        var, mean = torch.var_mean(codes @ weight.T, 0, correction=0)
+def product_moments(rows, weight) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and variance (C,) of rows @ weight.T; for many rows without computing it (docs/training.md)."""
+    if len(rows) < 4 * weight.shape[1]:
+        var, mean = torch.var_mean(rows @ weight.T, 0, correction=0)
         return mean, var
-    mean, covariance = packed.moments(codes)
+    mean, covariance = packed.moments(rows)
     return weight @ mean, ((weight @ covariance) * weight).sum(1).clamp_min(0.0)
 
 

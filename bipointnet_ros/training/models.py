@@ -8,10 +8,16 @@ from torch import nn
 
 from bipointnet_ros.core.blueprint import CLASSIFICATION, Blueprint, Layer
 from bipointnet_ros.training import layers
+from bipointnet_ros.training.full import FullClassifier
 
 
-def build(blueprint: Blueprint, aggregation: str = "ema-max") -> nn.Module:
-    """Classifier or Segmenter with fresh weights (torch's generator); its layers have the blueprint's names."""
+def build(blueprint: Blueprint, aggregation: str = "ema-max", precision: str = "binary") -> nn.Module:
+    """Classifier or Segmenter with fresh weights (torch's generator); its ``stages`` have the blueprint's names.
+
+    ``precision`` "full" gives the full-precision twin of a classifier: a yardstick and a teacher, not for export.
+    """
+    if precision == "full":
+        return FullClassifier(blueprint)
     kind = Classifier if blueprint.task == CLASSIFICATION else Segmenter
     return kind(blueprint, aggregation)
 

@@ -46,6 +46,32 @@ def _selection(row, gradient, rows):
     return torch.sparse_coo_tensor(index, gradient.reshape(-1), (rows, row.shape[1]), check_invariants=False)
 
 
+def largest_product(rows: torch.Tensor, weight: torch.Tensor, offsets: np.ndarray) -> torch.Tensor:
+    """(S, C): max over the rows i of group s of rows[i] . weight[c], of real numbers, one group at a time in memory."""
+    return _LargestProduct.apply(rows, weight, offsets)
+
+
+def _column_max(values, first):
+    """(n, C) -> (1, C) maxima and their rows, counted from ``first``."""
+    largest, row = native.segment_max(values.numpy(), np.array([0, len(values)], np.int32))
+    return torch.from_numpy(largest), torch.from_numpy(row) + first
+
+
+class _LargestProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, rows, weight, offsets):
+        best = [_column_max(rows[a:b] @ weight.T, int(a)) for a, b in zip(offsets[:-1], offsets[1:])]
+        ctx.row = torch.cat([row for _, row in best])
+        ctx.save_for_backward(rows, weight)
+        return torch.cat([largest for largest, _ in best])
+
+    @staticmethod
+    def backward(ctx, gradient):
+        rows, weight = ctx.saved_tensors
+        selection = _selection(ctx.row, gradient, len(rows))
+        return selection @ weight, selection.t() @ rows, None
+
+
 def segment_max(values: torch.Tensor, offsets: np.ndarray) -> torch.Tensor:
     """(n, C) -> (S, C): maxima over the contiguous rows offsets[s]:offsets[s + 1]; gradient to the first arg row."""
     return _SegmentMax.apply(values, offsets)

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bipointnet_ros.core.blueprint import vanilla
+from bipointnet_ros.core.blueprint import Blueprint, vanilla
 from bipointnet_ros.dataset import Objects
 from bipointnet_ros.training import curve, data, layers, models
 from bipointnet_ros.training.prepare import every_tenth
@@ -45,6 +45,10 @@ class Recipe:
     jitter: float = 0.01
     widths: tuple[int, ...] = (64, 128, 1024, 512, 256)
     aggregation: str = "ema-max"
+    precision: str = "binary"
+    teacher: str = ""
+    distil: float = 0.5
+    temperature: float = 2.0
     seed: int = 0
 
     def points_of(self, epoch: int) -> int:
@@ -64,7 +68,8 @@ class Run:
     def __init__(self, folder: Path, train: Objects, val: Objects | None, recipe: Recipe):
         self.folder, self.train, self.val, self.recipe = folder, train, val, recipe
         torch.manual_seed(recipe.seed)
-        self.net = models.build(vanilla(len(train.classes), recipe.widths), recipe.aggregation)
+        self.net = models.build(vanilla(len(train.classes), recipe.widths), recipe.aggregation, recipe.precision)
+        self.teacher = load(recipe.teacher)[0] if recipe.teacher else None
         self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate)
         self.augment = data.Augmentation(recipe.scale, recipe.shift, recipe.turn, recipe.jitter)
         self.epoch = 0
@@ -88,7 +93,7 @@ class Run:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.recipe.rate_of((self.epoch + step / steps) / self.recipe.epochs)
             logits = self.net(points)
-            loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.smoothing)
+            loss = self.loss(logits, points, labels)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -97,6 +102,17 @@ class Run:
             show((step + 1) / steps)
         self.epoch += 1
         return {"loss": losses, "train_accuracy": right}
+
+    def loss(self, logits, points, labels) -> torch.Tensor:
+        """Cross-entropy; with a teacher, ``distil`` of it is the divergence from the teacher's softened answer."""
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.smoothing)
+        if self.teacher is None:
+            return loss
+        with torch.no_grad():
+            target = functional.softmax(self.teacher(points) / self.recipe.temperature, 1)
+        ours = functional.log_softmax(logits / self.recipe.temperature, 1)
+        divergence = functional.kl_div(ours, target, reduction="batchmean") * self.recipe.temperature**2
+        return (1.0 - self.recipe.distil) * loss + self.recipe.distil * divergence
 
     @torch.no_grad()
     def settle_norms(self, batches: int = 100):
@@ -140,6 +156,20 @@ def predict(net, points: np.ndarray, batch: int = 64) -> np.ndarray:
     net.eval()
     parts = [net(torch.from_numpy(points[i : i + batch])).argmax(1).numpy() for i in range(0, len(points), batch)]
     return np.concatenate(parts)
+
+
+def load(folder) -> tuple[torch.nn.Module, dict]:
+    """The network of a run's last checkpoint in evaluation mode, and its config.json. DataError where there is none."""
+    folder = Path(folder)
+    for name in ("config.json", "checkpoint.pt"):
+        if not (folder / name).is_file():
+            raise data.DataError(f"expected {name} in '{folder}', found none: give the folder of a training run")
+    config = json.loads((folder / "config.json").read_text())
+    recipe = config.get("recipe", {})
+    kinds = recipe.get("aggregation", "ema-max"), recipe.get("precision", "binary")
+    net = models.build(Blueprint.from_json(config["blueprint"]), *kinds)
+    net.load_state_dict(torch.load(folder / "checkpoint.pt", weights_only=True)["net"])
+    return net.eval(), config
 
 
 def start(folder, train, val, recipe: Recipe, facts: dict) -> Run:
@@ -216,6 +246,9 @@ def main(arguments=None) -> int:
     return 0
 
 
+_CHOICES = {"aggregation": layers.AGGREGATIONS, "precision": ("binary", "full")}
+
+
 def _parser():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("train", help="NAME_train.npz of prepare.py, or a folder with one folder of clouds per class")
@@ -226,7 +259,8 @@ def _parser():
         if f.name == "widths":
             parser.add_argument("--widths", type=int, nargs=5, default=f.default)
         else:
-            parser.add_argument("--" + f.name.replace("_", "-"), type=type(f.default), default=f.default)
+            parser.add_argument("--" + f.name.replace("_", "-"), type=type(f.default), default=f.default,
+                                choices=_CHOICES.get(f.name))
     return parser
 
 
