@@ -1,0 +1,26 @@
+# The words to remember. Everything is installed into .venv and nothing needs root; make/setup says what is missing.
+.PHONY: help demo test lint clean
+
+help:
+	@echo "make demo    label a real LiDAR drive with a real ROS 2 node, and draw it"
+	@echo "make test    run every test but the aarch64 group (ARGS=... goes to pytest)"
+	@echo "make lint    check style and format"
+	@echo "make clean   remove .venv and everything that was built"
+
+demo:
+	@make/setup demo
+	@.venv/bin/python demo/run.py $(ARGS)
+
+test:
+	@make/setup test
+	@.venv/bin/python -m pytest -m "not aarch64" $(ARGS)
+
+lint:
+	@make/setup lint
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+
+clean:
+	rm -rf .venv build install log *.egg-info .pytest_cache .ruff_cache demo/*.png
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	find bipointnet_ros -name '*.so' -delete
