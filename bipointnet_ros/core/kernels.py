@@ -17,7 +17,7 @@ from bipointnet_ros.core.reference import Reference, Weights
 
 VARIABLE = "BIPOINTNET_BACKEND"
 MAX_LAYER_INPUTS = 248  # distances of a layer are counted in bytes
-_LANES = 64  # channels of a tile of prepared weights
+_LANES, _CODES = 64, 84  # BPN_PREPARED_BYTES of native/kernels.h: channels of a tile, most bytes of codes a channel
 _TABLE_BYTES = 1 << 18  # larger tables of logits than this are slower than the sums they replace
 
 
@@ -68,9 +68,9 @@ class Native:
         if inputs > MAX_LAYER_INPUTS:
             return Weights(weight, inputs)
         outputs, width = weight.shape
-        tiles = np.empty(-(-outputs // _LANES) * _LANES * 16 * width, np.uint8)
-        self._bound("prepare", weight, outputs, inputs, tiles)()
-        return Weights(weight, inputs, tiles)
+        layout = np.empty(-(-outputs // _LANES) * _LANES * 16 * width + outputs * _CODES, np.uint8)
+        self._bound("prepare", weight, outputs, inputs, layout)()
+        return Weights(weight, inputs, layout)
 
     def prepare_logits(self, weight) -> LogitWeights:
         inputs, outputs = weight.shape
@@ -95,12 +95,12 @@ class Native:
     def _bind_layer(self, x, prepared, own_limit, own, pool_limit, pool, offsets):
         n, outputs, offsets = len(x), len(prepared.bits), _offsets(offsets, len(x))
         groups = len(offsets) - 1
-        if prepared.tiles is None:
+        if prepared.layout is None:
             raise ValueError(f"a layer has at most {MAX_LAYER_INPUTS} inputs, got {prepared.inputs}: use dense")
         _check("x", x, np.uint64, (None, words(prepared.inputs)))
         own_step = _check_limit("own", own, own_limit, n, groups, outputs)
         pool_step = _check_limit("pool", pool, pool_limit, groups, groups, outputs)
-        return self._bound("layer", x, prepared.inputs, prepared.tiles, outputs, own_limit, own_step, own,
+        return self._bound("layer", x, prepared.inputs, prepared.layout, outputs, own_limit, own_step, own,
                            pool_limit, pool_step, pool, offsets, groups)
 
     def _bind_limits(self, code, prepared, limit, bucket, inputs, out):
@@ -109,7 +109,7 @@ class Native:
         _check("limit", limit, np.int16, (None, outputs))
         _check("bucket", bucket, np.uint8, (groups,))
         _check("out", out, np.uint8, (groups, outputs))
-        return self._bound("limits", code, groups, prepared.inputs, prepared.bits, prepared.tiles, outputs,
+        return self._bound("limits", code, groups, prepared.inputs, prepared.bits, prepared.layout, outputs,
                            limit, bucket, inputs, out)
 
     def _bind_dense(self, x, prepared, limit, out):

@@ -17,11 +17,11 @@ _CHUNK = 4096  # rows whose (rows, C) distances are held at once
 
 @dataclass(frozen=True)
 class Weights:
-    """(C, W) uint64 rows of K weights; ``tiles`` is a backend's own layout of them, where it has one."""
+    """(C, W) uint64 rows of K weights; ``layout`` is a backend's own layout of them, where it has one."""
 
     bits: np.ndarray
     inputs: int
-    tiles: np.ndarray | None = None
+    layout: np.ndarray | None = None
 
 
 class Reference:

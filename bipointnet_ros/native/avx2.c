@@ -4,6 +4,11 @@
 #include "avx2_train.h"
 #include "sort.h"
 
+#define PLANE_BYTES 32
+#define CARRY(a, b, x, c) (((a) & (b)) | ((x) & (c)))
+#define ANY(p) !_mm256_testz_si256((__m256i)(p), (__m256i)(p))
+#include "slices.h"
+
 #define POINTS 6  /* rows of a tile: 12 accumulators, 2 weights and a table row fill the registers */
 #define BLOCK 252 /* rows whose nibbles are spread at once; a multiple of POINTS */
 
@@ -12,9 +17,10 @@ static int supported(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
 }
 
-static void prepare(const uint64_t *weight, int32_t C, int32_t K, uint8_t *tiles)
+static void prepare(const uint64_t *weight, int32_t C, int32_t K, uint8_t *prepared)
 {
-    spread_weights(weight, C, K, tiles);
+    spread_weights(weight, C, K, prepared);
+    bpn_slice_codes(weight, C, K, prepared + BPN_TILE_BYTES(C, BPN_WORDS(K)));
 }
 
 /* One wanted output of a layer. */
@@ -112,7 +118,7 @@ static void layer_tile(const struct block *block, const uint8_t *weight, int Q, 
         layer_rows(block, i, 1, weight, Q, tile, C, own, pool);
 }
 
-static void layer(const uint64_t *x, int32_t K, const uint8_t *tiles, int32_t C, const uint8_t *own_limit,
+static void layer(const uint64_t *x, int32_t K, const uint8_t *prepared, int32_t C, const uint8_t *own_limit,
                   int32_t own_step, uint64_t *own, const uint8_t *pool_limit, int32_t pool_step, uint64_t *pool,
                   const int32_t *offsets, int32_t S)
 {
@@ -121,11 +127,14 @@ static void layer(const uint64_t *x, int32_t K, const uint8_t *tiles, int32_t C,
     int Q = nibbles(K), n = offsets[S], group = 0;
     if (pool)
         memset(pool, 0, (size_t)S * BPN_WORDS((size_t)C) * sizeof *pool);
+    if (sliced_layer(x, K, prepared + BPN_TILE_BYTES(C, BPN_WORDS(K)), C, own_limit, own_step, own, pool_limit, pool_step,
+                     pool, offsets, S))
+        return;
     for (block.first = 0; block.first < n; block.first += BLOCK) {
         block.rows = bpn_least(BLOCK, n - block.first);
         group = load_block(&block, x, K, offsets, group);
         for (int t = 0; t < BPN_WORDS(C); t++)
-            layer_tile(&block, tiles + (size_t)t * (size_t)Q * BPN_TILE, Q, t, C, &own_part, &pool_part);
+            layer_tile(&block, prepared + (size_t)t * (size_t)Q * BPN_TILE, Q, t, C, &own_part, &pool_part);
     }
 }
 
@@ -144,13 +153,13 @@ static void limits_tile(const uint8_t *codes, int rows, int Q, const uint8_t *we
     }
 }
 
-static void limits(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *weight, const uint8_t *tiles, int32_t C,
+static void limits(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *weight, const uint8_t *prepared, int32_t C,
                    const int16_t *limit, const uint8_t *bucket, int32_t K, uint8_t *out)
 {
     uint8_t codes[POINTS * BPN_LAYER_INPUTS / 4 + 16] = {0};
     const int16_t *row[POINTS];
     int Q = nibbles(Ks);
-    if (!tiles) {
+    if (!prepared) {
         bpn_limits(code, S, Ks, weight, C, limit, bucket, K, out);
         return;
     }
@@ -161,7 +170,7 @@ static void limits(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *
         for (int c = 0; c < C; c += BPN_TILE) {
             for (int p = 0; p < rows; p++)
                 row[p] = limit + (size_t)bucket[s + p] * (size_t)C + c;
-            limits_tile(codes, rows, Q, tiles + (size_t)c * (size_t)Q, bpn_least(BPN_TILE, C - c), row, K,
+            limits_tile(codes, rows, Q, prepared + (size_t)c * (size_t)Q, bpn_least(BPN_TILE, C - c), row, K,
                         out + (size_t)s * (size_t)C + c, (size_t)C);
         }
     }

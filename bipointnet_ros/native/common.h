@@ -33,6 +33,22 @@ BPN_INLINE int bpn_least(int a, int b)
     return a < b ? a : b;
 }
 
+/* Groups of three inputs that a sliced layer sums (slices.h), padded to the sizes that are compiled. */
+BPN_INLINE int bpn_slice_groups(int K)
+{
+    return K <= 36 ? 12 : K <= 72 ? 24 : K <= 132 ? 44 : 84;
+}
+
+/* weight (C, W) -> codes (C, groups): eight times the three weights of a group as a number. */
+BPN_INLINE void bpn_slice_codes(const uint64_t *weight, int C, int K, uint8_t *codes)
+{
+    int W = BPN_WORDS(K), groups = bpn_slice_groups(K);
+    memset(codes, 0, (size_t)C * (size_t)groups);
+    for (int c = 0; c < C; c++)
+        for (int k = 0; k < K; k++)
+            codes[c * groups + k / 3] |= (uint8_t)(((weight[c * W + k / 64] >> (k % 64)) & 1) << (3 + k % 3));
+}
+
 BPN_INLINE void bpn_dense(const uint64_t *x, int32_t r, int32_t W, const uint64_t *weight, int32_t C,
                           const int16_t *limit, uint64_t *out)
 {

@@ -13,14 +13,15 @@
 #define BPN_WORDS(count) (((count) + 63) / 64)
 #define BPN_TILE 64 /* channels of a tile of prepared weights */
 #define BPN_TILE_BYTES(C, W) ((size_t)BPN_WORDS(C) * BPN_TILE * 16 * (size_t)(W))
+#define BPN_PREPARED_BYTES(C, W) (BPN_TILE_BYTES(C, W) + (size_t)(C) * 84)
 #define BPN_LAYER_INPUTS 248 /* most inputs of a layer: distances are counted in bytes */
 
 struct bpn_backend {
     const char *name;
     int (*supported)(void); /* 1 where this CPU runs it */
 
-    /* weight (C, W), K <= 248 -> tiles, BPN_TILE_BYTES(C, W) bytes in the backend's own layout. */
-    void (*prepare)(const uint64_t *weight, int32_t C, int32_t K, uint8_t *tiles);
+    /* weight (C, W), K <= 248 -> prepared, BPN_PREPARED_BYTES(C, W) bytes in the backend's own layout. */
+    void (*prepare)(const uint64_t *weight, int32_t C, int32_t K, uint8_t *prepared);
 
     /* sum = x . weight, inputs ascending, each product and each sum rounded to float32; x (n, F), weight (F, C).
      * own (n, Cw) = [sum >= limit (C)]; pool (S, Cw) = OR over the group of [sum >= pool_limit[bucket[s]] (C)]. */
@@ -29,13 +30,13 @@ struct bpn_backend {
 
     /* x (n, W) with n = offsets[S]; own (n, Cw) = [distance < own_limit[s] (C)]; pool (S, Cw) = OR over the group of
      * [distance < pool_limit[s] (C)]. A step is C, or 0 where all groups share one row of limits. */
-    void (*layer)(const uint64_t *x, int32_t K, const uint8_t *tiles, int32_t C, const uint8_t *own_limit,
+    void (*layer)(const uint64_t *x, int32_t K, const uint8_t *prepared, int32_t C, const uint8_t *own_limit,
                   int32_t own_step, uint64_t *own, const uint8_t *pool_limit, int32_t pool_step, uint64_t *pool,
                   const int32_t *offsets, int32_t S);
 
-    /* code (S, Sw) of Ks bits, weight (C, Sw), tiles of it or NULL, limit (buckets, C);
+    /* code (S, Sw) of Ks bits, weight (C, Sw), prepared of it or NULL, limit (buckets, C);
      * out (S, C) = limit[bucket[s]] - distance, clamped to 0..K + 1. */
-    void (*limits)(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *weight, const uint8_t *tiles, int32_t C,
+    void (*limits)(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *weight, const uint8_t *prepared, int32_t C,
                    const int16_t *limit, const uint8_t *bucket, int32_t K, uint8_t *out);
 
     /* x (r, W), weight (C, W): out (r, Cw) = [distance < limit (C)]. */

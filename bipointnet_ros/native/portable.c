@@ -5,6 +5,11 @@
 #include "common.h"
 #include "sort.h"
 
+#define PLANE_BYTES 16
+#define CARRY(a, b, x, c) (((a) & (b)) | ((x) & (c)))
+#define ANY(p) (((p)[0] | (p)[1]) != 0)
+#include "slices.h"
+
 #define WORDS_OF_TILE (BPN_TILE / 8)
 #define EACH_BYTE 0x0101010101010101u
 
@@ -13,13 +18,14 @@ static int always(void)
     return 1;
 }
 
-static void prepare(const uint64_t *weight, int32_t C, int32_t K, uint8_t *tiles)
+static void prepare(const uint64_t *weight, int32_t C, int32_t K, uint8_t *prepared)
 {
     int32_t W = BPN_WORDS(K), bytes = (K + 7) / 8;
-    memset(tiles, 0, BPN_TILE_BYTES(C, W));
+    memset(prepared, 0, BPN_TILE_BYTES(C, W));
+    bpn_slice_codes(weight, C, K, prepared + BPN_TILE_BYTES(C, W));
     for (int32_t c = 0; c < C; c++)
         for (int32_t k = 0; k < bytes; k++)
-            tiles[((size_t)(c / BPN_TILE) * (size_t)bytes + (size_t)k) * BPN_TILE + (size_t)(c % BPN_TILE)] =
+            prepared[((size_t)(c / BPN_TILE) * (size_t)bytes + (size_t)k) * BPN_TILE + (size_t)(c % BPN_TILE)] =
                 (uint8_t)(weight[(size_t)c * (size_t)W + (size_t)(k / 8)] >> (k % 8 * 8));
 }
 
@@ -66,15 +72,20 @@ BPN_INLINE uint64_t below(const uint8_t distances[BPN_TILE], const uint8_t *limi
     return gather_bits(flags);
 }
 
-static void layer(const uint64_t *x, int32_t K, const uint8_t *tiles, int32_t C, const uint8_t *own_limit,
+static void layer(const uint64_t *x, int32_t K, const uint8_t *prepared, int32_t C, const uint8_t *own_limit,
                   int32_t own_step, uint64_t *own, const uint8_t *pool_limit, int32_t pool_step, uint64_t *pool,
                   const int32_t *offsets, int32_t S)
 {
     int32_t W = BPN_WORDS(K), bytes = (K + 7) / 8, Cw = BPN_WORDS(C);
     uint8_t distances[BPN_TILE];
+    if (pool)
+        memset(pool, 0, (size_t)S * (size_t)Cw * sizeof *pool);
+    if (sliced_layer(x, K, prepared + BPN_TILE_BYTES(C, W), C, own_limit, own_step, own, pool_limit, pool_step, pool,
+                     offsets, S))
+        return;
     for (int32_t s = 0; s < S; s++)
         for (int32_t t = 0; t < Cw; t++) {
-            const uint8_t *tile = tiles + (size_t)t * (size_t)bytes * BPN_TILE;
+            const uint8_t *tile = prepared + (size_t)t * (size_t)bytes * BPN_TILE;
             int count = bpn_least(BPN_TILE, C - t * BPN_TILE);
             uint64_t fired = 0;
             for (int32_t i = offsets[s]; i < offsets[s + 1]; i++) {
@@ -112,10 +123,10 @@ static void lift(const float *x, int32_t n, int32_t F, const float *weight, int3
             }
 }
 
-static void limits(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *weight, const uint8_t *tiles, int32_t C,
+static void limits(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *weight, const uint8_t *prepared, int32_t C,
                    const int16_t *limit, const uint8_t *bucket, int32_t K, uint8_t *out)
 {
-    (void)tiles;
+    (void)prepared;
     bpn_limits(code, S, Ks, weight, C, limit, bucket, K, out);
 }
 
