@@ -14,6 +14,7 @@ from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla  # noqa:
 from bipointnet_ros.core.network import Network  # noqa: E402
 from bipointnet_ros.training import agreement, export, layers, models  # noqa: E402
 from bipointnet_ros.training.full import FullLayer  # noqa: E402
+from bipointnet_ros.training.norm import BatchNorm  # noqa: E402
 
 POINTS = 50
 
@@ -22,7 +23,7 @@ def awkward(net, seed):
     """Random statistics; gains of every sign; biases that put limits on products themselves (ties) or beyond all."""
     rng = torch.Generator().manual_seed(seed)
     for stage in net.modules():
-        if isinstance(stage, layers.BatchNorm):
+        if isinstance(stage, BatchNorm):
             width = len(stage.gain)
             stage.gain.copy_(torch.randn(width, generator=rng))
             stage.gain[::7] = 0.0

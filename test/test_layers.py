@@ -8,6 +8,7 @@ pytestmark = pytest.mark.torch
 
 from bipointnet_ros.core.aggregation import delta  # noqa: E402
 from bipointnet_ros.training import layers  # noqa: E402
+from bipointnet_ros.training.norm import BatchNorm  # noqa: E402
 
 TOLERANCE = 2e-4
 
@@ -67,14 +68,14 @@ def test_weights_are_centred_over_the_whole_matrix():
 
 
 def test_batch_norm_scale_and_shift_equal_torch_and_statistics_are_those_of_the_bare_product():
-    norm, y, alpha = layers.BatchNorm(6), 5 * torch.randn(40, 6) + 2, torch.tensor(0.2)
+    norm, y, alpha = BatchNorm(6), 5 * torch.randn(40, 6) + 2, torch.tensor(0.2)
     mixed_gains(norm)
     var, mean = torch.var_mean(y, 0, correction=0)
     scale, shift = norm.batch(mean, var, len(y), alpha)
     torch.testing.assert_close(y * scale + shift, dense_norm(y, norm, alpha))
     torch.testing.assert_close(norm.mean, 0.1 * y.mean(0))
     torch.testing.assert_close(norm.var, 0.9 + 0.1 * y.var(0))
-    other = layers.BatchNorm(6)
+    other = BatchNorm(6)
     other.load_state_dict(norm.state_dict() | {"mean": torch.zeros(6), "var": torch.ones(6)})
     torch.testing.assert_close(other.normalise(y, alpha), dense_norm(y, norm, alpha))
     torch.testing.assert_close(other.mean, norm.mean)

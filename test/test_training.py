@@ -10,7 +10,8 @@ pytestmark = pytest.mark.torch
 
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla  # noqa: E402
 from bipointnet_ros.dataset import Objects  # noqa: E402
-from bipointnet_ros.training import curve, data, layers, models, packed, train  # noqa: E402
+from bipointnet_ros.training import curve, data, layers, models, packed, run, train  # noqa: E402
+from bipointnet_ros.training.recipe import Recipe  # noqa: E402
 
 TINY = dict(epochs=8, batch=8, rate=1e-2, points=40, early_points=20, widths=(8, 16, 32, 16, 8), smoothing=0.0)
 
@@ -90,14 +91,14 @@ def test_spread_and_its_gradient():
 
 
 def test_run_learns_and_its_last_state_does_not_depend_on_a_stop(tmp_path):
-    recipe = train.Recipe(**TINY)
-    whole = train.start(tmp_path / "whole", shapes(96), shapes(30, seed=1), recipe, {})
+    recipe = Recipe(**TINY)
+    whole = run.start(tmp_path / "whole", shapes(96), shapes(30, seed=1), recipe, {})
     train.finish(whole)
-    stopped = train.start(tmp_path / "parts", shapes(96), shapes(30, seed=1), recipe, {})
+    stopped = run.start(tmp_path / "parts", shapes(96), shapes(30, seed=1), recipe, {})
     for _ in range(2):
         stopped.train_epoch()
         stopped.save()
-    resumed = train.start(tmp_path / "parts", shapes(96), shapes(30, seed=1), recipe, {})
+    resumed = run.start(tmp_path / "parts", shapes(96), shapes(30, seed=1), recipe, {})
     assert resumed.epoch == 2
     train.finish(resumed)
     ours, theirs = resumed.net.state_dict(), whole.net.state_dict()
@@ -139,36 +140,36 @@ def dense_classifier(net, points):
 def test_student_follows_its_teacher(tmp_path):
     """With ``distil`` 1 the labels say nothing: the student learns what the teacher answers."""
     objects = shapes(96)
-    teacher = train.start(tmp_path / "teacher", objects, None, train.Recipe(**TINY, precision="full"), {})
+    teacher = run.start(tmp_path / "teacher", objects, None, Recipe(**TINY, precision="full"), {})
     train.finish(teacher)
     assert teacher.accuracy(objects) > 0.9
-    recipe = train.Recipe(**TINY, teacher=str(tmp_path / "teacher"), distil=1.0)
+    recipe = Recipe(**TINY, teacher=str(tmp_path / "teacher"), distil=1.0)
     wrong = Objects(objects.points, np.zeros_like(objects.labels), objects.classes)
-    student = train.start(tmp_path / "student", wrong, None, recipe, {})
+    student = run.start(tmp_path / "student", wrong, None, recipe, {})
     train.finish(student)
     assert student.accuracy(objects) > 0.7
 
 
 def test_settled_norms_are_plain_means_over_the_training_clouds(tmp_path):
-    run = train.start(tmp_path, shapes(16), None, train.Recipe(**TINY), {})
-    run.settle_norms()
-    norm = run.net.stages["encoder0"].norm
-    rows = torch.from_numpy(shapes(16).points).reshape(2, -1, 3) @ run.net.stages["encoder0"].weight.detach()
+    one = run.start(tmp_path, shapes(16), None, Recipe(**TINY), {})
+    one.settle_norms()
+    norm = one.net.stages["encoder0"].norm
+    rows = torch.from_numpy(shapes(16).points).reshape(2, -1, 3) @ one.net.stages["encoder0"].weight.detach()
     order = np.random.default_rng(0).permutation(16)
-    rows = torch.from_numpy(shapes(16).points[order]).reshape(2, -1, 3) @ run.net.stages["encoder0"].weight.detach()
+    rows = torch.from_numpy(shapes(16).points[order]).reshape(2, -1, 3) @ one.net.stages["encoder0"].weight.detach()
     torch.testing.assert_close(norm.mean, rows.mean((0, 1)))
     torch.testing.assert_close(norm.var, rows.var(1).mean(0), rtol=1e-4, atol=1e-5)
     assert norm.momentum == 0.1
 
 
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
-    train.start(tmp_path, shapes(16), None, train.Recipe(**TINY), {})
+    run.start(tmp_path, shapes(16), None, Recipe(**TINY), {})
     with pytest.raises(data.DataError, match="choose another --run folder"):
-        train.start(tmp_path, shapes(16), None, train.Recipe(**{**TINY, "seed": 1}), {})
+        run.start(tmp_path, shapes(16), None, Recipe(**{**TINY, "seed": 1}), {})
 
 
 def test_rate_rises_and_falls_to_zero():
-    recipe = train.Recipe(rate=1.0, warm_up=0.1)
+    recipe = Recipe(rate=1.0, warm_up=0.1)
     rates = [recipe.rate_of(p) for p in np.linspace(0.0, 1.0, 101)]
     assert rates[0] == 0.0 and max(rates) == pytest.approx(1.0) and int(np.argmax(rates)) == 10 and rates[-1] == 0.0
 

@@ -22,7 +22,7 @@ from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION
 from bipointnet_ros.core.model_file import Model
 from bipointnet_ros.core.network import Network
 from bipointnet_ros.core.points import normalised
-from bipointnet_ros.training import agreement, data, layers, train
+from bipointnet_ros.training import agreement, data, layers, run
 
 
 class ExportError(ValueError):
@@ -138,7 +138,7 @@ def nested_offsets(rng, rows: int, scales: int) -> list[np.ndarray]:
 
 def export(folder, out, facts: dict | None = None) -> tuple[torch.nn.Module, Model]:
     """Pack the run, compare every layer, then write the model and its golden answer. ExportError if a bit differs."""
-    net, config = train.load(folder)
+    net, config = run.load(folder)
     out = Path(out)
     training = {"recipe": config.get("recipe", {}), **(facts or {})}
     model = pack(net, out.stem, config["classes"], config["points"], training)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from bipointnet_ros.core.blueprint import Blueprint
 from bipointnet_ros.training import packed
-from bipointnet_ros.training.layers import BatchNorm, product_moments
+from bipointnet_ros.training.norm import BatchNorm, product_moments
 
 
 class FullLayer(nn.Module):

@@ -13,6 +13,7 @@ from torch import nn
 
 from bipointnet_ros.core.aggregation import bucket, bucket_deltas, delta
 from bipointnet_ros.training import packed
+from bipointnet_ros.training.norm import BatchNorm, product_moments
 
 _ONE = float(np.nextafter(np.float32(1.0), np.float32(2.0)))  # torch's hardtanh_backward excludes its own bounds
 _HUGE = float(np.finfo(np.float32).max)
@@ -33,50 +34,6 @@ class _Sign(torch.autograd.Function):
 def sign(x: torch.Tensor) -> torch.Tensor:
     """+1 where x >= 0, else -1; straight-through gradient where |x| <= 1, as through a hardtanh before it."""
     return _Sign.apply(x)
-
-
-class BatchNorm(nn.Module):
-    """gain (alpha y - mean) / sqrt(var + eps) + bias, given as one scale and one shift of y.
-
-    Running statistics are those of y, so they stay right when alpha moves; ``momentum`` None averages all batches.
-    """
-
-    def __init__(self, width: int, momentum: float | None = 0.1, eps: float = 1e-5):
-        super().__init__()
-        self.momentum, self.eps = momentum, eps
-        self.gain, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("var", torch.ones(width))
-        self.register_buffer("batches", torch.tensor(0))
-
-    def affine(self, mean, var, alpha=1.0) -> tuple[torch.Tensor, torch.Tensor]:
-        """(scale, shift) of y for the given mean and variance of y."""
-        scale = self.gain * alpha * torch.rsqrt(alpha * alpha * var + self.eps)
-        return scale, self.bias - mean * scale
-
-    def batch(self, mean, var, count: int, alpha=1.0) -> tuple[torch.Tensor, torch.Tensor]:
-        """(scale, shift) of a training batch of ``count`` rows, whose statistics enter the running ones."""
-        self._track(mean, var, count)
-        return self.affine(mean, var, alpha)
-
-    @torch.no_grad()
-    def _track(self, mean, var, count):
-        self.batches += 1
-        momentum = self.momentum or 1.0 / float(self.batches)
-        self.mean.lerp_(mean, momentum)
-        self.var.lerp_(var * (count / max(count - 1, 1)), momentum)
-
-    def normalise(self, rows, alpha) -> torch.Tensor:
-        """A training batch y (n, C) of integer products, normalised as alpha y: only eps sees alpha, which gets no
-        gradient (of the order of eps) here, so that y stays integer and equal products stay equal."""
-        eps = self.eps / float(alpha.detach()) ** 2
-        out, mean, inverse = torch.native_batch_norm(rows, self.gain, self.bias, None, None, True, 0.0, eps)
-        self._track(mean, inverse**-2 - eps, len(rows))
-        return out
-
-    def frozen(self, alpha=1.0) -> tuple[torch.Tensor, torch.Tensor]:
-        """(scale, shift) of evaluation mode."""
-        return self.affine(self.mean, self.var, alpha)
 
 
 class BinaryLinear(nn.Module):
@@ -144,15 +101,6 @@ class Binary(nn.Module):
         """(..., C) integer products -> what evaluation mode makes of them; the exporter tabulates it."""
         scale, shift = self.norm.frozen(self.linear.alpha())
         return dot * scale + shift
-
-
-def product_moments(rows, weight) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and variance (C,) of rows @ weight.T; for many rows without computing it (docs/training.md)."""
-    if len(rows) < 4 * weight.shape[1]:
-        var, mean = torch.var_mean(rows @ weight.T, 0, correction=0)
-        return mean, var
-    mean, covariance = packed.moments(rows)
-    return weight @ mean, ((weight @ covariance) * weight).sum(1).clamp_min(0.0)
 
 
 AGGREGATIONS = ("ema-max", "ema-avg", "max")
