@@ -113,13 +113,16 @@ def test_limits_of_cells_fall_less_strict_with_their_size():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("spoil, sentence", [
-    (lambda net: setattr(net.stages["encoder2"], "aggregation", "ema-avg"), "a mean is not an OR"),
-    (lambda net: net.stages["head0"].norm.var.fill_(float("nan")), "head0 holds values that are not finite"),
-    (lambda net: net.stages["encoder1"].norm.batches.zero_(), "encoder1 has no running statistics"),
-    (lambda net: net.stages.update({"encoder1": FullLayer(8, 70)}), "got FullLayer"),
-    (lambda net: setattr(net.stages["encoder1"], "values", lambda dot: dot.abs() - 3.0), "is not monotone"),
-])
+@pytest.mark.parametrize(
+    "spoil, sentence",
+    [
+        (lambda net: setattr(net.stages["encoder2"], "aggregation", "ema-avg"), "a mean is not an OR"),
+        (lambda net: net.stages["head0"].norm.var.fill_(float("nan")), "head0 holds values that are not finite"),
+        (lambda net: net.stages["encoder1"].norm.batches.zero_(), "encoder1 has no running statistics"),
+        (lambda net: net.stages.update({"encoder1": FullLayer(8, 70)}), "got FullLayer"),
+        (lambda net: setattr(net.stages["encoder1"], "values", lambda dot: dot.abs() - 3.0), "is not monotone"),
+    ],
+)
 def test_what_cannot_be_exact_is_refused(spoil, sentence):
     net = network(vanilla(5, (8, 70, 90, 33, 20)))
     spoil(net)
@@ -172,4 +175,5 @@ def test_command_writes_model_and_golden_answer(tmp_path, capsys):
 def test_missing_run_is_one_sentence(tmp_path, capsys):
     assert export.main([str(tmp_path), "--out", str(tmp_path / "m.safetensors")]) == 2
     assert capsys.readouterr().err.strip() == (
-        f"export: expected config.json in '{tmp_path}', found none: give the folder of a training run")
+        f"export: expected config.json in '{tmp_path}', found none: give the folder of a training run"
+    )

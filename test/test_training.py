@@ -70,8 +70,9 @@ def dense_segmenter(net, x, offsets):
         else:
             y = torch.cat([layers.sign(x), layers.sign(code)], 1) @ stage.linear.signs().T
         alpha = stage.linear.alpha().item() if layer.op == "join" else 1.0
-        x = torch.nn.functional.batch_norm(y, None, None, stage.norm.gain, stage.norm.bias, True, 0.0,
-                                           stage.norm.eps / alpha**2)
+        x = torch.nn.functional.batch_norm(
+            y, None, None, stage.norm.gain, stage.norm.bias, True, 0.0, stage.norm.eps / alpha**2
+        )
         if layer.cells is not None:
             bounds = offsets[layer.cells]
             steps = layers._cell_delta(bounds)
@@ -197,11 +198,17 @@ def test_a_folder_of_classes_is_read(tmp_path):
     assert objects.points.shape == (4, 50, 3) and np.abs(np.linalg.norm(objects.points, axis=2).max(1) - 1).max() < 1e-5
 
 
-@pytest.mark.parametrize("make, sentence", [
-    (lambda path: None, "cannot read"),
-    (lambda path: np.savez(path, points=np.zeros((2, 9, 3)), labels=[0, 1], classes=["a", "b"]), "at least 16 points"),
-    (lambda path: path.mkdir(), "a folder per class"),
-])
+@pytest.mark.parametrize(
+    "make, sentence",
+    [
+        (lambda path: None, "cannot read"),
+        (
+            lambda path: np.savez(path, points=np.zeros((2, 9, 3)), labels=[0, 1], classes=["a", "b"]),
+            "at least 16 points",
+        ),
+        (lambda path: path.mkdir(), "a folder per class"),
+    ],
+)
 def test_unusable_data_is_one_sentence(tmp_path, capsys, make, sentence):
     path = tmp_path / "set.npz"
     make(path)

@@ -21,8 +21,11 @@ def by_layer(net, model: Model, golden: dict[str, np.ndarray]) -> dict[str, floa
     for layer in model.blueprint.layers[:-1]:
         tensors = {kind: model.tensors[f"{layer.name}.{kind}"] for kind in _kinds(layer)}
         inputs, outputs = seen[layer.name]
-        pairs = [(ours, np.asarray(theirs) >= 0) for ours, theirs in zip(_BITS[layer.op](tensors, *inputs), outputs)
-                 if theirs is not None]
+        pairs = [
+            (ours, np.asarray(theirs) >= 0)
+            for ours, theirs in zip(_BITS[layer.op](tensors, *inputs), outputs)
+            if theirs is not None
+        ]
         equal = sum(int((ours == theirs).sum()) for ours, theirs in pairs)
         shares[layer.name] = equal / sum(theirs.size for _, theirs in pairs)
     return shares
@@ -110,5 +113,11 @@ def of_predictions(net, model: Model, objects: Objects, batch: int = 64) -> dict
         gap = logits.max(1) - logits[rows, ours[-1]]
         ties += int(((gap > 0) & (gap <= 1e-5 * np.abs(logits).max(1))).sum())
     ours, theirs = np.concatenate(ours), np.concatenate(theirs)
-    return {"n": len(truth), "backend": network.backend.name, "packed_accuracy": float((ours == truth).mean()),
-            "torch_accuracy": float((theirs == truth).mean()), "different": int((ours != theirs).sum()), "ties": ties}
+    return {
+        "n": len(truth),
+        "backend": network.backend.name,
+        "packed_accuracy": float((ours == truth).mean()),
+        "torch_accuracy": float((theirs == truth).mean()),
+        "different": int((ours != theirs).sum()),
+        "ties": ties,
+    }

@@ -23,8 +23,10 @@ def svg(rows: list[dict]) -> str:
         points = " ".join(_point(row["epoch"] / last, row[key]) for row in rows if key in row)
         parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}"/>')
         parts.append(f'<text x="{_WIDTH - 170}" y="{_HEIGHT - 80 + 18 * i}" fill="{colour}">{name}</text>')
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif" '
-            f'font-size="12"><rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif" '
+        f'font-size="12"><rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n"
+    )
 
 
 def _place(x: float, y: float) -> tuple[float, float]:

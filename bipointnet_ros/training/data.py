@@ -28,18 +28,23 @@ def load(path, count: int = 1024) -> Objects:
     if not isinstance(objects, Objects) or not len(objects):
         raise DataError(f"expected objects (points, labels, classes) in '{path}', got none: choose another file")
     if objects.points.shape[1] < count:
-        raise DataError(f"expected clouds of at least {count} points in '{path}', got {objects.points.shape[1]}: "
-                        f"ask for fewer with --points")
+        raise DataError(
+            f"expected clouds of at least {count} points in '{path}', got {objects.points.shape[1]}: "
+            f"ask for fewer with --points"
+        )
     return Objects(normalised(objects.points[:, :count]), objects.labels, objects.classes)
 
 
 def _folder(folder: Path, count: int) -> Objects:
     classes = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir()))
-    paths = [(k, p) for k, name in enumerate(classes) for p in sorted((folder / name).iterdir())
-             if p.suffix in SUFFIXES]
+    paths = [
+        (k, p) for k, name in enumerate(classes) for p in sorted((folder / name).iterdir()) if p.suffix in SUFFIXES
+    ]
     if len(classes) < 2 or not paths:
-        raise DataError(f"expected '{folder}' to hold a folder per class with {', '.join(SUFFIXES)} files, "
-                        f"found {len(classes)} folders and {len(paths)} clouds")
+        raise DataError(
+            f"expected '{folder}' to hold a folder per class with {', '.join(SUFFIXES)} files, "
+            f"found {len(classes)} folders and {len(paths)} clouds"
+        )
     clouds = np.stack([_cloud(path, count) for _, path in paths])
     return Objects(clouds, np.array([k for k, _ in paths], np.int64), classes)
 

@@ -40,17 +40,29 @@ def pack(net, name: str, classes, points: int, training: dict | None = None) -> 
         packed = _PACKERS[type(stage)](layer, stage, points)
         tensors |= {f"{layer.name}.{kind}": np.ascontiguousarray(values) for kind, values in packed.items()}
     segments = net.blueprint.task == SEGMENTATION
-    return Model(name, net.blueprint, tuple(classes), points, "voxel" if segments else "random",
-                 "scene" if segments else "unit_sphere", tensors, training or {})
+    return Model(
+        name,
+        net.blueprint,
+        tuple(classes),
+        points,
+        "voxel" if segments else "random",
+        "scene" if segments else "unit_sphere",
+        tensors,
+        training or {},
+    )
 
 
 def _check(name: str, stage):
     if type(stage) not in _PACKERS:
-        raise ExportError(f"layer {name}: expected one of {', '.join(k.__name__ for k in _PACKERS)}, which fold into "
-                          f"integer limits, got {type(stage).__name__}")
+        raise ExportError(
+            f"layer {name}: expected one of {', '.join(k.__name__ for k in _PACKERS)}, which fold into "
+            f"integer limits, got {type(stage).__name__}"
+        )
     if getattr(stage, "aggregation", "max") == "ema-avg":
-        raise ExportError(f"layer {name}: ema-avg cannot be packed, for the sign of a mean is not an OR of bits: "
-                          "train with ema-max or max")
+        raise ExportError(
+            f"layer {name}: ema-avg cannot be packed, for the sign of a mean is not an OR of bits: "
+            "train with ema-max or max"
+        )
     if not all(torch.isfinite(v).all() for v in stage.state_dict().values()):
         raise ExportError(f"layer {name} holds values that are not finite: the training diverged, take another run")
     if hasattr(stage, "norm") and not stage.norm.batches:
@@ -72,8 +84,11 @@ def _pool(layer, stage, points):
 
 def _join(layer, stage, points):
     signs = _signs(stage)
-    packed = {"weight": bits.pack(signs[:, : layer.inputs]), "shared": bits.pack(signs[:, layer.inputs :]),
-              "limit": _limit(layer, stage)}
+    packed = {
+        "weight": bits.pack(signs[:, : layer.inputs]),
+        "shared": bits.pack(signs[:, layer.inputs :]),
+        "limit": _limit(layer, stage),
+    }
     if layer.cells is not None:
         deltas = torch.from_numpy(bucket_deltas())
         packed["pool_limit"] = np.stack([_limit(layer, stage, deltas[b]) for b in range(BUCKETS)])

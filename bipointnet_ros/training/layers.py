@@ -171,8 +171,11 @@ class Lift(nn.Module):
         scale, shift = self.norm.frozen()
         weight = torch.where(scale == 0, 0.0, self.weight * torch.where(scale >= 0, 1.0, -1.0))
         steps = torch.cat([torch.zeros(1), torch.from_numpy(bucket_deltas())])[:, None]
-        limits = torch.where(scale == 0, -_HUGE * (shift + steps >= 0) + _HUGE * (shift + steps < 0),
-                             ((-steps - shift) / scale.abs()).clamp(-_HUGE, _HUGE))
+        limits = torch.where(
+            scale == 0,
+            -_HUGE * (shift + steps >= 0) + _HUGE * (shift + steps < 0),
+            ((-steps - shift) / scale.abs()).clamp(-_HUGE, _HUGE),
+        )
         return weight, limits[0], limits[1:]
 
     def _folded_forward(self, x, offsets):

@@ -93,8 +93,9 @@ def _parser():
         if f.name == "widths":
             parser.add_argument("--widths", type=int, nargs=5, default=f.default)
         else:
-            parser.add_argument("--" + f.name.replace("_", "-"), type=type(f.default), default=f.default,
-                                choices=_CHOICES.get(f.name))
+            parser.add_argument(
+                "--" + f.name.replace("_", "-"), type=type(f.default), default=f.default, choices=_CHOICES.get(f.name)
+            )
     return parser
 
 
