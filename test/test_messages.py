@@ -21,6 +21,7 @@ from std_msgs.msg import Header  # noqa: E402
 from visualization_msgs.msg import Marker  # noqa: E402
 
 from bipointnet_ros.core.classes import colours  # noqa: E402
+from bipointnet_ros.core.segments import Object  # noqa: E402
 from bipointnet_ros.ros.markers import markers  # noqa: E402
 from bipointnet_ros.ros.messages import MessageError, labeled_cloud, make_cloud, packed_rgb, read_xyz  # noqa: E402
 
@@ -305,10 +306,8 @@ def test_a_made_cloud_is_read_back():
 
 
 def thing(instance, label):
-    return SimpleNamespace(
-        instance=np.uint32(instance), label=label, name=NAMES[label - 1], confidence=np.float32(0.876), points=9,
-        centre=np.float32([1, 2, 3]), size=np.float32([4, 2, 1.5]), yaw=math.pi / 2,
-    )  # fmt: skip
+    centre, size = np.float32([1, 2, 3]), np.float32([4, 2, 1.5])
+    return Object(instance, label, NAMES[label - 1], 0.876, centre, size, math.pi / 2, 9)
 
 
 def test_markers_of_objects():

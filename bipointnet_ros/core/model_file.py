@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from bipointnet_ros.core import share
 from bipointnet_ros.core.blueprint import SEGMENTATION, Blueprint, BlueprintError
 
 FORMAT, VERSION = "bipointnet", "1"
@@ -47,7 +47,7 @@ def find(name: str) -> Path:
     path = Path(name).expanduser()
     if path.is_file():
         return path
-    folders = _model_folders()
+    folders = [folder / "models" for folder in share.folders()]
     if path.name == str(name) and not name.endswith(SUFFIX):
         for folder in folders:
             if (folder / f"{name}{SUFFIX}").is_file():
@@ -56,13 +56,6 @@ def find(name: str) -> Path:
     raise ModelFileError(
         f"no model '{name}': give the path of a {SUFFIX} file or one of: {', '.join(shipped) or 'none found'}"
     )
-
-
-def _model_folders() -> list[Path]:
-    share = "share/bipointnet_ros/models"
-    prefixes = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
-    source = Path(__file__).resolve().parents[2] / "models"
-    return [Path(prefix) / share for prefix in [*prefixes, sys.prefix]] + [source]
 
 
 def read(path) -> Model:

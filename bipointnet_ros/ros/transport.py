@@ -1,0 +1,73 @@
+"""The subscription to the clouds, what to say when none comes, and a gap of rclpy's lifecycle services."""
+
+from __future__ import annotations
+
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+
+_TYPE = "sensor_msgs/msg/PointCloud2"
+
+
+def subscribe(node, kind, topic: str, callback, reliability: str):
+    """Keep the newest only; warn of publishers whose QoS does not fit. ``qos_overrides`` parameters are honoured."""
+    profile = QoSProfile(depth=1, reliability=ReliabilityPolicy[reliability.upper()])
+    options = {"qos_overriding_options": QoSOverridingOptions.with_default_policies()}
+    events = SubscriptionEventCallbacks(incompatible_qos=lambda event: _warn(node, topic, event))
+    try:
+        return node.create_subscription(kind, topic, callback, profile, event_callbacks=events, **options)
+    except UnsupportedEventTypeError:  # this middleware does not tell
+        return node.create_subscription(kind, topic, callback, profile, **options)
+
+
+def publishers_of(node, subscription) -> str:
+    """Who publishes on the subscription's topic, and why nothing may come of it, in one sentence."""
+    topic = subscription.topic_name
+    found = node.get_publishers_info_by_topic(topic)
+    if not found:
+        return f"'{topic}' has no publisher: check the name ('ros2 topic list') and remap points:=NAME"
+    other = sorted({info.topic_type for info in found} - {_TYPE})
+    if other:
+        return f"'{topic}' carries {', '.join(other)}, not {_TYPE}: remap points:=NAME to a cloud"
+    ours = subscription.qos_profile.reliability
+    theirs = {info.qos_profile.reliability for info in found}
+    if ours == ReliabilityPolicy.RELIABLE and ReliabilityPolicy.BEST_EFFORT in theirs:
+        return f"'{topic}' is published best effort, but reliable is asked for: set reliability to best_effort"
+    return (
+        f"{len(found)} publisher(s) on '{topic}', {_names(theirs)}, ours {_names({ours})}, and still nothing arrives: "
+        "is the sensor sending? Large clouds may be lost in transport: see config/fastdds_large_clouds.xml"
+    )
+
+
+def answer_impossible_transitions(node) -> None:
+    """rclpy lets a transition that the state does not have end the node and answers nothing; answer success=False."""
+    service = getattr(node, "_service_change_state", None)
+    if service is None:
+        return
+    change = service.callback
+
+    def safely(request, response):
+        try:
+            return change(request, response)
+        except RuntimeError as error:  # RCLError
+            node.get_logger().warning(f"transition refused: {str(error).splitlines()[0]}")
+            response.success = False
+            return response
+
+    service.callback = safely
+
+
+def _warn(node, topic, event):
+    policy = qos_policy_name_from_kind(event.last_policy_kind)
+    node.get_logger().warning(
+        f"a publisher of '{topic}' offers another {policy} than is asked for, so nothing comes from it: "
+        "set the parameter reliability to what it offers"
+    )
+
+
+def _names(policies) -> str:
+    return " and ".join(sorted(p.name.lower() for p in policies))
