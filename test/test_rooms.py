@@ -33,6 +33,7 @@ RULES = {
     "offline.py": ({"numpy"}, {"core"} | CLOUDS),
     "cli.py": ({"numpy"}, {"core", "evaluation", "offline", "render"} | CLOUDS),
     "render.py": ({"numpy", "matplotlib"}, {"core.classes"}),
+    "manual.py": (set(), {"core"}),
     "__init__.py": (set(), set()),
 }
 NEVER = {"core": {"subprocess", "multiprocessing", "socket", "urllib"}, "ros": {"ctypes"}}
