@@ -16,7 +16,7 @@ ENGINE = Extension(
     depends=sorted(glob(f"{NATIVE}/*.h")),
     extra_compile_args=["-O3", "-std=c11", "-ffp-contract=off"],
 )
-DATA = ("models/*.safetensors", "models/*.npz", "models/*.md", "config/*", "launch/*.launch.py", "demo/*.npz", "demo/*.md")
+DATA = ("models/*.safetensors", "models/*.npz", "models/*.md", "config/*", "launch/*.launch.py", "demo/drive/*")
 
 setup(
     name=NAME,
@@ -30,7 +30,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml", "LICENSE"]),
-        *((f"{SHARE}/{pattern.split('/')[0]}", sorted(glob(pattern))) for pattern in DATA),
+        *((f"{SHARE}/{pattern.rpartition('/')[0]}", sorted(glob(pattern))) for pattern in DATA),
     ],
     install_requires=["numpy>=1.21"],
     extras_require={"pictures": ["matplotlib>=3.5"], "training": ["torch>=2.1", "matplotlib>=3.5"]},

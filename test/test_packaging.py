@@ -76,13 +76,11 @@ def test_shipped_models_are_found_by_name(installed, name):
 def test_shared_data_lies_where_ros_looks(installed):
     share = installed / "share"
     assert (share / "ament_index/resource_index/packages/bipointnet_ros").is_file()
-    for folder in ("models", "config", "launch", "demo"):
-        for path in (ROOT / folder).iterdir():
-            kinds = (".safetensors", ".yaml", ".rviz", ".xml", ".launch.py", ".npz", ".md")
-            if path.name.endswith(kinds):
-                assert (share / "bipointnet_ros" / folder / path.name).is_file(), (
-                    f"{folder}/{path.name} is not installed"
-                )
+    kinds = ("models/*.safetensors", "models/*.npz", "models/*.md", "config/*", "launch/*.launch.py", "demo/drive/*")
+    for kind in kinds:
+        for path in ROOT.glob(kind):
+            there = share / "bipointnet_ros" / path.relative_to(ROOT)
+            assert there.is_file(), f"{there} is not installed"
     assert (share / "bipointnet_ros/package.xml").is_file()
 
 
