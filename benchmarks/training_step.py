@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from bipointnet_ros.core.aggregation import delta
 from bipointnet_ros.core.blueprint import vanilla
-from bipointnet_ros.training import layers, models
+from bipointnet_ros.training import models
+from bipointnet_ros.training.binarizers import sign
 from bipointnet_ros.training.train import keep_freed_memory
 
 
@@ -29,7 +30,7 @@ def plain_logits(net, points):
         if layer.op == "lift":
             y = x @ stage.weight
         else:
-            y = stage.linear.alpha() * (layers.sign(x) @ stage.linear.signs().T)
+            y = stage.linear.alpha() * (sign(x) @ stage.linear.signs().T)
         x = functional.batch_norm(y, None, None, stage.norm.gain, stage.norm.bias, True, 0.0, stage.norm.eps)
         if layer.op == "pool":
             x = x.reshape(clouds, n, -1).max(1).values + delta(n)

@@ -12,7 +12,8 @@ from bipointnet_ros.core import kernels, model_file  # noqa: E402
 from bipointnet_ros.core.aggregation import BUCKETS  # noqa: E402
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla  # noqa: E402
 from bipointnet_ros.core.network import Network  # noqa: E402
-from bipointnet_ros.training import agreement, export, layers, models  # noqa: E402
+from bipointnet_ros.training import agreement, export, models  # noqa: E402
+from bipointnet_ros.training.binarizers import METHODS, BiPointNet  # noqa: E402
 from bipointnet_ros.training.full import FullLayer  # noqa: E402
 from bipointnet_ros.training.norm import BatchNorm  # noqa: E402
 
@@ -35,14 +36,14 @@ def awkward(net, seed):
             stage.bias[3::11] = 50.0
             stage.bias[4::11] = -50.0
             stage.batches.fill_(1)
-        if isinstance(stage, layers.BinaryLinear):
+        if isinstance(stage, BiPointNet):
             stage.log_alpha.copy_(torch.randn((), generator=rng))
 
 
 @torch.no_grad()
-def network(blueprint, seed=0, aggregation="ema-max"):
+def network(blueprint, seed=0, method="bipointnet", aggregation="ema-max"):
     torch.manual_seed(seed)
-    net = models.build(blueprint, aggregation)
+    net = models.build(blueprint, method, aggregation)
     awkward(net, seed)
     return net.eval()
 
@@ -51,10 +52,13 @@ CLASSIFIERS = [vanilla(5, (8, 70, 90, 33, 20)), vanilla(40), vanilla(3, (64, 130
 SEGMENTERS = [cell_segmenter("abcdefg", 6, Grid(0.1, (2, 4, 8)), 48), cell_segmenter("ab", 3, Grid(0.1, (2, 6)), 70)]
 
 
-@pytest.mark.parametrize("aggregation", ["ema-max", "max"])
+KINDS = [(method, "ema-max") for method in METHODS] + [("bipointnet", "max")]
+
+
+@pytest.mark.parametrize("method, aggregation", KINDS)
 @pytest.mark.parametrize("blueprint", CLASSIFIERS)
-def test_classifier_equals_torch_bit_for_bit(blueprint, aggregation):
-    net = network(blueprint, 1, aggregation)
+def test_classifier_equals_torch_bit_for_bit(blueprint, method, aggregation):
+    net = network(blueprint, 1, method, aggregation)
     model = export.pack(net, "tiny", [f"c{i}" for i in range(blueprint.layers[-1].outputs)], POINTS)
     golden = export.golden(model)
     assert set(agreement.by_layer(net, model, golden).values()) == {1.0}

@@ -8,6 +8,7 @@ pytestmark = pytest.mark.torch
 
 from bipointnet_ros.core.aggregation import delta  # noqa: E402
 from bipointnet_ros.training import layers  # noqa: E402
+from bipointnet_ros.training.binarizers import sign  # noqa: E402
 from bipointnet_ros.training.norm import BatchNorm  # noqa: E402
 
 TOLERANCE = 2e-4
@@ -38,35 +39,6 @@ def mixed_gains(norm):
         norm.bias.copy_(0.3 * torch.randn(len(norm.bias)))
 
 
-def test_sign_of_zero_is_plus_one_and_gradient_passes_up_to_one():
-    x = torch.tensor([-1.5, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 1.0001], requires_grad=True)
-    out = layers.sign(x)
-    out.backward(torch.arange(1.0, 9.0))
-    assert out.tolist() == [-1, -1, -1, 1, 1, 1, 1, 1]
-    assert x.grad.tolist() == [0, 2, 3, 4, 5, 6, 7, 0]
-
-
-def test_lsr_scale_is_the_ratio_of_deviations_of_the_first_batch_only():
-    layer = layers.BinaryLinear(33, 17)
-    known = {id(p) for p in layer.parameters()}
-    x = 0.7 * torch.randn(500, 33)
-    out = layer(x)
-    w, a = layer.weight - layer.weight.mean(), x.clamp(-1, 1)
-    plain = torch.where(x >= 0, 1.0, -1.0) @ torch.where(w >= 0, 1.0, -1.0).T
-    alpha = (a @ w.T).std() / plain.std()
-    torch.testing.assert_close(out, alpha * plain)
-    layer(3.0 * x)
-    torch.testing.assert_close(layer.alpha(), alpha)
-    assert {id(p) for p in layer.parameters()} == known and id(layer.log_alpha) in known
-
-
-def test_weights_are_centred_over_the_whole_matrix():
-    layer = layers.BinaryLinear(5, 4)
-    with torch.no_grad():
-        layer.weight.copy_(torch.arange(20.0).reshape(4, 5))
-    assert layer.signs().flatten().tolist() == [-1.0] * 10 + [1.0] * 10
-
-
 def test_batch_norm_scale_and_shift_equal_torch_and_statistics_are_those_of_the_bare_product():
     norm, y, alpha = BatchNorm(6), 5 * torch.randn(40, 6) + 2, torch.tensor(0.2)
     mixed_gains(norm)
@@ -87,7 +59,7 @@ def test_binary_layer_equals_dense_autograd(rows):
     layer, x = layers.Binary(48, 31), torch.randn(rows, 48, requires_grad=True)
     mixed_gains(layer.norm)
     z = layer(x)
-    dense = dense_norm(layers.sign(x) @ layer.linear.signs().T, layer.norm, layer.linear.alpha())
+    dense = dense_norm(sign(x) @ layer.linear.signs().T, layer.norm, layer.linear.alpha())
     upstream = torch.randn_like(z)
     parameters = [x, layer.linear.weight, layer.norm.gain, layer.norm.bias]
     assert relative(z, dense) < TOLERANCE
@@ -104,7 +76,7 @@ def test_pooled_layer_equals_dense_autograd(inputs, aggregation):
     offsets = np.array([0, 256, 300, 1301], np.int32)
     x = torch.randn(offsets[-1], inputs, requires_grad=True)
     out = layer(x, offsets)
-    y = layers.sign(x) @ layer.linear.signs().T
+    y = sign(x) @ layer.linear.signs().T
     z = dense_norm(y, layer.norm, layer.linear.alpha())
     rising = torch.where(layer.norm.gain >= 0, y, -y)
     groups = [slice(a, b) for a, b in zip(offsets[:-1], offsets[1:])]

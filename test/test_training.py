@@ -11,6 +11,7 @@ pytestmark = pytest.mark.torch
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla  # noqa: E402
 from bipointnet_ros.dataset import Objects  # noqa: E402
 from bipointnet_ros.training import curve, data, layers, models, packed, run, train  # noqa: E402
+from bipointnet_ros.training.binarizers import BiPointNet, sign  # noqa: E402
 from bipointnet_ros.training.recipe import Recipe  # noqa: E402
 
 TINY = dict(epochs=8, batch=8, rate=1e-2, points=40, early_points=20, widths=(8, 16, 32, 16, 8), smoothing=0.0)
@@ -35,7 +36,7 @@ def test_optimizer_built_before_the_first_batch_holds_every_scale():
     net = models.build(vanilla(3, TINY["widths"]))
     held = {id(p) for group in torch.optim.Adam(net.parameters()).param_groups for p in group["params"]}
     net(torch.randn(4, 40, 3))
-    scales = [m.log_alpha for m in net.modules() if isinstance(m, layers.BinaryLinear)]
+    scales = [m.log_alpha for m in net.modules() if isinstance(m, BiPointNet)]
     assert len(scales) == 4 and all(id(s) in held and s != 0.0 for s in scales)
 
 
@@ -68,7 +69,7 @@ def dense_segmenter(net, x, offsets):
         if layer.op == "lift":
             y = x @ stage.weight
         else:
-            y = torch.cat([layers.sign(x), layers.sign(code)], 1) @ stage.linear.signs().T
+            y = torch.cat([sign(x), sign(code)], 1) @ stage.linear.signs().T
         alpha = stage.linear.alpha().item() if layer.op == "join" else 1.0
         x = torch.nn.functional.batch_norm(
             y, None, None, stage.norm.gain, stage.norm.bias, True, 0.0, stage.norm.eps / alpha**2
@@ -112,7 +113,7 @@ def test_run_learns_and_its_last_state_does_not_depend_on_a_stop(tmp_path):
 
 def test_full_precision_twin_equals_a_dense_forward_and_backward():
     torch.manual_seed(0)
-    net = models.build(vanilla(5, (8, 16, 32, 16, 8)), precision="full")
+    net = models.build(vanilla(5, (8, 16, 32, 16, 8)), method="full")
     net.stages["head2"][0].p = 0.0
     with torch.no_grad():
         net.stages["encoder2"].norm.gain.copy_(torch.randn(32))
@@ -141,7 +142,7 @@ def dense_classifier(net, points):
 def test_student_follows_its_teacher(tmp_path):
     """With ``distil`` 1 the labels say nothing: the student learns what the teacher answers."""
     objects = shapes(96)
-    teacher = run.start(tmp_path / "teacher", objects, None, Recipe(**TINY, precision="full"), {})
+    teacher = run.start(tmp_path / "teacher", objects, None, Recipe(**TINY, method="full"), {})
     train.finish(teacher)
     assert teacher.accuracy(objects) > 0.9
     recipe = Recipe(**TINY, teacher=str(tmp_path / "teacher"), distil=1.0)

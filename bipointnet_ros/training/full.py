@@ -44,6 +44,9 @@ class FullClassifier(nn.Module):
         self.stages = nn.ModuleDict({layer.name: FullLayer(layer.inputs, layer.outputs) for layer in inner})
         self.stages[last.name] = nn.Sequential(nn.Dropout(dropout), nn.Linear(last.inputs, last.outputs))
 
+    def set_progress(self, progress: float):
+        """Nothing here follows a schedule."""
+
     def forward(self, points: torch.Tensor) -> torch.Tensor:
         clouds, n, width = points.shape
         x = points.reshape(clouds * n, width)

@@ -13,74 +13,18 @@ from torch import nn
 
 from bipointnet_ros.core.aggregation import bucket, bucket_deltas, delta
 from bipointnet_ros.training import packed
+from bipointnet_ros.training.binarizers import METHODS, BiPointNet, sign
 from bipointnet_ros.training.norm import BatchNorm, product_moments
 
-_ONE = float(np.nextafter(np.float32(1.0), np.float32(2.0)))  # torch's hardtanh_backward excludes its own bounds
 _HUGE = float(np.finfo(np.float32).max)
 
 
-class _Sign(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return torch.ge(x, 0, out=torch.empty_like(x)).mul_(2.0).sub_(1.0)  # six times faster than torch.where
-
-    @staticmethod
-    def backward(ctx, gradient):
-        (x,) = ctx.saved_tensors
-        return torch.ops.aten.hardtanh_backward(gradient, x, -_ONE, _ONE)
-
-
-def sign(x: torch.Tensor) -> torch.Tensor:
-    """+1 where x >= 0, else -1; straight-through gradient where |x| <= 1, as through a hardtanh before it."""
-    return _Sign.apply(x)
-
-
-class BinaryLinear(nn.Module):
-    """alpha sign(x) @ sign(W - mean W)^T without bias; alpha is the one learnable scalar of LSR (paper, section 3.3).
-
-    alpha is set at the first batch to std(x @ W~^T) / std(sign(x) @ sign(W~)^T) and kept as a logarithm: it cannot
-    change its sign, and an optimizer built before that batch holds it.
-    """
-
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(outputs, inputs))
-        nn.init.uniform_(self.weight, -(inputs**-0.5), inputs**-0.5)
-        self.log_alpha = nn.Parameter(torch.zeros(()))
-        self.register_buffer("calibrated", torch.tensor(False))
-
-    def centred(self) -> torch.Tensor:
-        return self.weight - self.weight.mean()
-
-    def signs(self) -> torch.Tensor:
-        """(outputs, inputs) of +-1."""
-        return sign(self.centred())
-
-    def alpha(self) -> torch.Tensor:
-        return self.log_alpha.exp()
-
-    @torch.no_grad()
-    def calibrate(self, x: torch.Tensor, rows: int = 4096):
-        """Set alpha from (at most ``rows``, evenly taken) rows of the first batch; later calls do nothing."""
-        if not self.training or self.calibrated:
-            return
-        x = x[:: -(-len(x) // rows)].clamp(-1.0, 1.0)
-        real, binary = x @ self.centred().T, sign(x) @ self.signs().T
-        self.log_alpha.copy_((real.std() / binary.std().clamp_min(1e-6)).clamp_min(1e-6).log())
-        self.calibrated.fill_(True)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.calibrate(x)
-        return self.alpha() * (sign(x) @ self.signs().T)
-
-
 class Binary(nn.Module):
-    """BinaryLinear and BatchNorm: (n, K) -> (n, C)."""
+    """A binarized linear layer and BatchNorm: (n, K) -> (n, C)."""
 
-    def __init__(self, inputs: int, outputs: int):
+    def __init__(self, inputs: int, outputs: int, method: str = "bipointnet"):
         super().__init__()
-        self.linear, self.norm = BinaryLinear(inputs, outputs), BatchNorm(outputs)
+        self.linear, self.norm = METHODS[method](inputs, outputs), BatchNorm(outputs)
 
     def affine(self, codes=None, weight=None) -> tuple[torch.Tensor, torch.Tensor]:
         """(scale, shift) of the integer products: of this batch of +-1 rows in training mode, else the running ones."""
@@ -91,7 +35,7 @@ class Binary(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.linear.calibrate(x)
-        codes, weight = sign(x), self.linear.signs()
+        codes, weight = self.linear.activate(x), self.linear.signs()
         scale, shift = self.affine(codes, weight)
         if self.training:
             return torch.addmm(shift, codes, (weight * scale[:, None]).T)
@@ -112,10 +56,10 @@ class Pool(Binary):
     ema-max adds delta(n) to the maximum over the n rows (equation 8), max adds nothing, ema-avg is the plain mean.
     """
 
-    def __init__(self, inputs: int, outputs: int, aggregation: str = "ema-max"):
+    def __init__(self, inputs: int, outputs: int, aggregation: str = "ema-max", method: str = "bipointnet"):
         if aggregation not in AGGREGATIONS:
             raise ValueError(f"aggregation must be one of {', '.join(AGGREGATIONS)}, got '{aggregation}'")
-        super().__init__(inputs, outputs)
+        super().__init__(inputs, outputs, method)
         self.aggregation = aggregation
 
     def offset(self, counts: np.ndarray) -> torch.Tensor:
@@ -125,7 +69,7 @@ class Pool(Binary):
 
     def forward(self, x: torch.Tensor, offsets: np.ndarray) -> torch.Tensor:
         self.linear.calibrate(x)
-        codes, weight = sign(x), self.linear.signs()
+        codes, weight = self.linear.activate(x), self.linear.signs()
         scale, shift = self.affine(codes, weight)
         if self.aggregation == "ema-avg":
             return segment_mean(codes, offsets) @ weight.T * scale + shift
@@ -198,7 +142,7 @@ class Join(nn.Module):
     def __init__(self, inputs: int, shared: int, outputs: int):
         super().__init__()
         self.inputs = inputs
-        self.linear, self.norm = BinaryLinear(inputs + shared, outputs), BatchNorm(outputs)
+        self.linear, self.norm = BiPointNet(inputs + shared, outputs), BatchNorm(outputs)
 
     def forward(self, x, code, fine, coarse=None):
         """x (n, K), code (S, S_in) of the cells with offsets ``fine``; pooled over ``coarse`` offsets if given."""

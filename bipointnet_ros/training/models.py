@@ -6,37 +6,45 @@ import numpy as np
 import torch
 from torch import nn
 
-from bipointnet_ros.core.blueprint import CLASSIFICATION, Blueprint, Layer
+from bipointnet_ros.core.blueprint import SEGMENTATION, Blueprint, Layer
 from bipointnet_ros.training import layers
 from bipointnet_ros.training.full import FullClassifier
 
 
-def build(blueprint: Blueprint, aggregation: str = "ema-max", precision: str = "binary") -> nn.Module:
+def build(blueprint: Blueprint, method: str = "bipointnet", aggregation: str = "ema-max") -> nn.Module:
     """Classifier or Segmenter with fresh weights (torch's generator); its ``stages`` have the blueprint's names.
 
-    ``precision`` "full" gives the full-precision twin of a classifier: a yardstick and a teacher, not for export.
+    A classifier's ``method`` is one of binarizers.METHODS, or "full": the full-precision twin, a yardstick and a
+    teacher. A segmenter is always built of BiPointNet's layers and EMA-max.
     """
-    if precision == "full":
-        return FullClassifier(blueprint)
-    kind = Classifier if blueprint.task == CLASSIFICATION else Segmenter
-    return kind(blueprint, aggregation)
+    if blueprint.task == SEGMENTATION:
+        return Segmenter(blueprint)
+    return FullClassifier(blueprint) if method == "full" else Classifier(blueprint, method, aggregation)
 
 
 class Network(nn.Module):
     """The layers of a blueprint by name."""
 
-    def __init__(self, blueprint: Blueprint, aggregation: str = "ema-max"):
+    def __init__(self, blueprint: Blueprint, method: str = "bipointnet", aggregation: str = "ema-max"):
         super().__init__()
         self.blueprint = blueprint
-        self.stages = nn.ModuleDict({layer.name: _layer(layer, aggregation) for layer in blueprint.layers})
+        self.stages = nn.ModuleDict({layer.name: _layer(layer, method, aggregation) for layer in blueprint.layers})
+
+    def set_progress(self, progress: float):
+        """Tell the binarizers that follow a schedule how much of the training is done, 0 to 1."""
+        for module in self.modules():
+            if hasattr(module, "progress"):
+                module.progress = progress
 
 
-def _layer(layer: Layer, aggregation: str) -> nn.Module:
+def _layer(layer: Layer, method: str, aggregation: str) -> nn.Module:
     if layer.op == "join":
         return layers.Join(layer.inputs, layer.shared, layer.outputs)
     if layer.op == "pool":
-        return layers.Pool(layer.inputs, layer.outputs, aggregation)
-    kinds = {"lift": layers.Lift, "binary": layers.Binary, "logits": layers.Logits}
+        return layers.Pool(layer.inputs, layer.outputs, aggregation, method)
+    if layer.op == "binary":
+        return layers.Binary(layer.inputs, layer.outputs, method)
+    kinds = {"lift": layers.Lift, "logits": layers.Logits}
     return kinds[layer.op](layer.inputs, layer.outputs)
 
 

@@ -23,8 +23,8 @@ class Recipe:
     turn: float = 10.0
     jitter: float = 0.01
     widths: tuple[int, ...] = (64, 128, 1024, 512, 256)
+    method: str = "bipointnet"
     aggregation: str = "ema-max"
-    precision: str = "binary"
     teacher: str = ""
     distil: float = 0.5
     temperature: float = 2.0

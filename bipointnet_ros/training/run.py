@@ -24,7 +24,7 @@ class Run:
     def __init__(self, folder: Path, train: Objects, val: Objects | None, recipe: Recipe):
         self.folder, self.train, self.val, self.recipe = folder, train, val, recipe
         torch.manual_seed(recipe.seed)
-        self.net = models.build(vanilla(len(train.classes), recipe.widths), recipe.aggregation, recipe.precision)
+        self.net = models.build(vanilla(len(train.classes), recipe.widths), recipe.method, recipe.aggregation)
         self.teacher = load(recipe.teacher)[0] if recipe.teacher else None
         self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate)
         self.augment = data.Augmentation(recipe.scale, recipe.shift, recipe.turn, recipe.jitter)
@@ -43,6 +43,7 @@ class Run:
     def train_epoch(self, show=lambda progress: None) -> dict:
         """One pass; returns the mean loss, and the accuracy on the augmented training clouds as they were seen."""
         self.net.train()
+        self.net.set_progress(self.epoch / self.recipe.epochs)
         steps = max(len(self.train.labels) // self.recipe.batch, 1)
         losses, right = 0.0, 0.0
         for step, (points, labels) in enumerate(self.batches(self.epoch)):
@@ -122,7 +123,7 @@ def load(folder) -> tuple[torch.nn.Module, dict]:
             raise data.DataError(f"expected {name} in '{folder}', found none: give the folder of a training run")
     config = json.loads((folder / "config.json").read_text())
     recipe = config.get("recipe", {})
-    kinds = recipe.get("aggregation", "ema-max"), recipe.get("precision", "binary")
+    kinds = recipe.get("method", "bipointnet"), recipe.get("aggregation", "ema-max")
     net = models.build(Blueprint.from_json(config["blueprint"]), *kinds)
     net.load_state_dict(torch.load(folder / "checkpoint.pt", weights_only=True)["net"])
     return net.eval(), config

@@ -17,6 +17,7 @@ from dataclasses import fields
 import numpy as np
 
 from bipointnet_ros.training import curve, data, layers
+from bipointnet_ros.training.binarizers import METHODS
 from bipointnet_ros.training.prepare import every_tenth
 from bipointnet_ros.training.recipe import Recipe
 from bipointnet_ros.training.run import Run, start
@@ -80,7 +81,7 @@ def main(arguments=None) -> int:
     return 0
 
 
-_CHOICES = {"aggregation": layers.AGGREGATIONS, "precision": ("binary", "full")}
+_CHOICES = {"method": (*METHODS, "full"), "aggregation": layers.AGGREGATIONS}
 
 
 def _parser():
