@@ -176,63 +176,140 @@ static void limits(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *
     }
 }
 
-/* Sums of up to 64 channels of one row; weight (F, C) from the first of them. */
-BPN_INLINE void lift_sums(const float *x, int F, const float *weight, int C, int count, float sums[BPN_TILE])
+/* What a lift does with its sums; a part that is not wanted has no out. */
+struct lifted {
+    const float *limit;
+    uint64_t *out;
+};
+
+/* Sums of eight channels of one row; weight (F, C) from the first of them. Starting from the first product instead of
+ * 0 changes nothing but the sign of a zero. */
+BPN_INLINE __m256 lift_sums(const float *x, int F, const float *weight, int C)
 {
-    int c = 0;
-    for (; c + 8 <= count; c += 8) {
-        __m256 sum = _mm256_setzero_ps();
-        for (int k = 0; k < F; k++)
-            sum = _mm256_add_ps(
-                sum, _mm256_mul_ps(_mm256_broadcast_ss(x + k), _mm256_loadu_ps(weight + (size_t)k * (size_t)C + c)));
-        _mm256_store_ps(sums + c, sum);
-    }
-    for (; c < count; c++) {
-        sums[c] = 0.0f;
-        for (int k = 0; k < F; k++)
-            sums[c] += x[k] * weight[(size_t)k * (size_t)C + (size_t)c];
-    }
+    __m256 sum = _mm256_mul_ps(_mm256_broadcast_ss(x), _mm256_loadu_ps(weight));
+    for (int k = 1; k < F; k++)
+        sum = _mm256_add_ps(
+            sum, _mm256_mul_ps(_mm256_broadcast_ss(x + k), _mm256_loadu_ps(weight + (size_t)k * (size_t)C)));
+    return sum;
 }
 
-/* Bit = [sum >= limit] of up to 64 channels. */
-BPN_INLINE uint64_t reached(const float sums[BPN_TILE], const float *limit, int count)
+BPN_INLINE float lift_sum(const float *x, int F, const float *weight, int C)
 {
-    uint64_t bits = 0;
-    int c = 0;
-    for (; c + 8 <= count; c += 8) {
-        __m256 mask = _mm256_cmp_ps(_mm256_load_ps(sums + c), _mm256_loadu_ps(limit + c), _CMP_GE_OQ);
-        bits |= (uint64_t)(unsigned)_mm256_movemask_ps(mask) << c;
+    float sum = x[0] * weight[0];
+    for (int k = 1; k < F; k++)
+        sum += x[k] * weight[(size_t)k * (size_t)C];
+    return sum;
+}
+
+BPN_INLINE uint64_t reached(__m256 sums, const float *limit)
+{
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(sums, _mm256_loadu_ps(limit), _CMP_GE_OQ));
+}
+
+/* Bits of a word that a row adds to the two parts. */
+struct bits {
+    uint64_t own, pool;
+};
+
+/* Eight channels a time; limits from the first of them. */
+BPN_INLINE struct bits lift_eights(const float *x, int F, const float *weight, int C, int eights, const float *own_limit,
+                                   const float *pool_limit)
+{
+    struct bits bits = {0, 0};
+#pragma GCC unroll 8
+    for (int c = 0; c < 8 * eights; c += 8) {
+        __m256 sums = lift_sums(x, F, weight + c, C);
+        if (own_limit)
+            bits.own |= reached(sums, own_limit + c) << c;
+        if (pool_limit)
+            bits.pool |= reached(sums, pool_limit + c) << c;
     }
-    for (; c < count; c++)
-        bits |= (uint64_t)(sums[c] >= limit[c]) << c;
     return bits;
+}
+
+/* Up to 64 channels. */
+BPN_INLINE struct bits lift_word(const float *x, int F, const float *weight, int C, int count, const float *own_limit,
+                                 const float *pool_limit)
+{
+    if (count == 64) /* compiled apart: the shifts are constants */
+        return lift_eights(x, F, weight, C, 8, own_limit, pool_limit);
+    struct bits bits = lift_eights(x, F, weight, C, count / 8, own_limit, pool_limit);
+    for (int c = count / 8 * 8; c < count; c++) {
+        float sum = lift_sum(x, F, weight + c, C);
+        bits.own |= (uint64_t)(own_limit && sum >= own_limit[c]) << c;
+        bits.pool |= (uint64_t)(pool_limit && sum >= pool_limit[c]) << c;
+    }
+    return bits;
+}
+
+/* own.out is written, pool.out is added to. */
+BPN_INLINE void lift_group(const float *x, int rows, int F, const float *weight, int C, struct lifted own,
+                           struct lifted pool)
+{
+    for (int c = 0; c < C; c += 64)
+        for (int i = 0; i < rows; i++) {
+            struct bits bits = lift_word(x + (size_t)i * (size_t)F, F, weight + c, C, bpn_least(64, C - c),
+                                         own.out ? own.limit + c : NULL, pool.out ? pool.limit + c : NULL);
+            if (own.out)
+                own.out[(size_t)i * BPN_WORDS((size_t)C) + (size_t)(c / 64)] = bits.own;
+            if (pool.out)
+                pool.out[c / 64] |= bits.pool;
+        }
 }
 
 static void lift(const float *x, int32_t n, int32_t F, const float *weight, int32_t C, const float *limit, uint64_t *own,
                  const float *pool_limit, const uint8_t *bucket, const int32_t *offsets, int32_t S, uint64_t *pool)
 {
-    float sums[BPN_TILE] __attribute__((aligned(32)));
     int Cw = BPN_WORDS(C);
     (void)n;
     if (pool)
         memset(pool, 0, (size_t)S * (size_t)Cw * sizeof *pool);
-    for (int32_t s = 0; s < S; s++)
-        for (int32_t i = offsets[s]; i < offsets[s + 1]; i++)
-            for (int t = 0; t < Cw; t++) {
-                int first = t * BPN_TILE, count = bpn_least(BPN_TILE, C - first);
-                lift_sums(x + (size_t)i * (size_t)F, F, weight + first, C, count, sums);
-                if (own)
-                    own[(size_t)i * (size_t)Cw + (size_t)t] = reached(sums, limit + first, count);
-                if (pool)
-                    pool[(size_t)s * (size_t)Cw + (size_t)t] |=
-                        reached(sums, pool_limit + (size_t)bucket[s] * (size_t)C + first, count);
-            }
+    for (int32_t s = 0; s < S; s++) {
+        const float *first = x + (size_t)offsets[s] * (size_t)F;
+        struct lifted each = {limit, own ? own + (size_t)offsets[s] * (size_t)Cw : NULL}, all = {NULL, NULL};
+        if (pool)
+            all = (struct lifted){pool_limit + (size_t)bucket[s] * (size_t)C, pool + (size_t)s * (size_t)Cw};
+        if (F == 3) /* compiled apart: points, the commonest input */
+            lift_group(first, offsets[s + 1] - offsets[s], 3, weight, C, each, all);
+        else
+            lift_group(first, offsets[s + 1] - offsets[s], F, weight, C, each, all);
+    }
+}
+
+/* Set bits of each byte. */
+BPN_INLINE __m256i byte_counts(__m256i v)
+{
+    const __m256i low = _mm256_set1_epi8(15); /* row 0 of the table is the popcount of a nibble */
+    const __m256i table = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)NIBBLE_DISTANCE));
+    return _mm256_add_epi8(_mm256_shuffle_epi8(table, _mm256_and_si256(v, low)),
+                           _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(v, 4), low)));
+}
+
+/* Distance of a long row, four words at a time. */
+BPN_INLINE int long_distance(const uint64_t *x, const uint64_t *weight, size_t W)
+{
+    __m256i sum = _mm256_setzero_si256();
+    size_t i = 0;
+    for (; i + 4 <= W; i += 4) {
+        __m256i differing = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(x + i)),
+                                             _mm256_loadu_si256((const __m256i *)(weight + i)));
+        sum = _mm256_add_epi64(sum, _mm256_sad_epu8(byte_counts(differing), _mm256_setzero_si256()));
+    }
+    __m128i half = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    return (int)(_mm_cvtsi128_si64(half) + _mm_extract_epi64(half, 1)) + bpn_distance(x + i, weight + i, (int32_t)(W - i));
 }
 
 static void dense(const uint64_t *x, int32_t r, int32_t W, const uint64_t *weight, int32_t C, const int16_t *limit,
                   uint64_t *out)
 {
-    bpn_dense(x, r, W, weight, C, limit, out);
+    size_t words = (size_t)W;
+    for (int32_t i = 0; i < r; i++, x += words)
+        for (int32_t first = 0; first < C; first += 64) {
+            uint64_t bits = 0;
+            for (int32_t c = first; c < bpn_least(first + 64, C); c++)
+                bits |= (uint64_t)(long_distance(x, weight + (size_t)c * words, words) < limit[c]) << (c - first);
+            *out++ = bits;
+        }
 }
 
 static void merge(const uint64_t *codes, int32_t Cw, const int32_t *offsets, int32_t T, uint64_t *out)

@@ -22,10 +22,10 @@ BPN_INLINE int bpn_popcount(uint64_t v)
 
 BPN_INLINE int bpn_distance(const uint64_t *a, const uint64_t *b, int32_t W)
 {
-    int count = 0;
-    for (int32_t i = 0; i < W; i++)
+    long count = 0;
+    for (size_t i = 0; i < (size_t)W; i++)
         count += bpn_popcount(a[i] ^ b[i]);
-    return count;
+    return (int)count;
 }
 
 BPN_INLINE int bpn_least(int a, int b)
@@ -47,18 +47,6 @@ BPN_INLINE void bpn_slice_codes(const uint64_t *weight, int C, int K, uint8_t *c
     for (int c = 0; c < C; c++)
         for (int k = 0; k < K; k++)
             codes[c * groups + k / 3] |= (uint8_t)(((weight[c * W + k / 64] >> (k % 64)) & 1) << (3 + k % 3));
-}
-
-BPN_INLINE void bpn_dense(const uint64_t *x, int32_t r, int32_t W, const uint64_t *weight, int32_t C,
-                          const int16_t *limit, uint64_t *out)
-{
-    size_t Cw = BPN_WORDS((size_t)C);
-    memset(out, 0, (size_t)r * Cw * sizeof *out);
-    for (int32_t i = 0; i < r; i++, x += W, out += Cw)
-        for (int32_t c = 0; c < C; c++) {
-            uint64_t bit = bpn_distance(x, weight + (size_t)c * (size_t)W, W) < limit[c];
-            out[c / 64] |= bit << (c % 64);
-        }
 }
 
 BPN_INLINE uint8_t bpn_clamped_limit(int limit, int distance, int K)
@@ -88,36 +76,42 @@ BPN_INLINE void bpn_merge(const uint64_t *codes, int32_t Cw, const int32_t *offs
                 out[i] |= codes[(size_t)s * (size_t)Cw + (size_t)i];
 }
 
-/* 8 lanes of a table entry without the table; count inputs of the byte exist, weight (count, lanes). */
-BPN_INLINE void bpn_logit_entry(const float *weight, int lanes, int count, unsigned byte, float entry[8])
+/* sum += 8 lanes of the table entry of a byte, without the table; count inputs of it exist, weight (count, lanes). */
+BPN_INLINE void bpn_add_inputs(const float *weight, size_t lanes, int count, unsigned byte, float sum[8])
+{
+    float entry[8] = {0};
+    for (int i = 0; i < count; i++, weight += lanes) {
+        float sign = (float)((int)(byte >> i & 1) * 2 - 1);
+        for (int l = 0; l < 8; l++)
+            entry[l] += sign * weight[l];
+    }
+    for (int l = 0; l < 8; l++)
+        sum[l] += entry[l];
+}
+
+BPN_INLINE void bpn_add_entry(const float *entry, float sum[8])
 {
     for (int l = 0; l < 8; l++)
-        entry[l] = 0.0f;
-    for (int i = 0; i < count; i++) {
-        float sign = (byte >> i) & 1 ? 1.0f : -1.0f;
-        for (int l = 0; l < 8; l++)
-            entry[l] += sign * weight[i * lanes + l];
-    }
+        sum[l] += entry[l];
 }
 
 BPN_INLINE void bpn_logits(const uint64_t *x, int32_t r, int32_t K, const float *weight, const float *tables, int32_t C,
                            int32_t lanes, const float *bias, float *out)
 {
+    size_t step = (size_t)lanes;
     for (int32_t i = 0; i < r; i++, x += BPN_WORDS(K), out += C)
         for (int32_t first = 0; first < C; first += 8) {
-            float sum[8] = {0}, entry[8];
-            int count = bpn_least(8, C - first);
-            memcpy(sum, bias + first, (size_t)count * sizeof *bias);
+            float sum[8] = {0};
+            size_t count = (size_t)bpn_least(8, C - first) * sizeof *sum;
+            memcpy(sum, bias + first, count);
             for (int32_t k = 0; k < K; k += 8) {
                 unsigned byte = (x[k / 64] >> (k % 64)) & 255;
                 if (tables)
-                    memcpy(entry, tables + ((size_t)k * 32 + byte) * (size_t)lanes + first, sizeof entry);
+                    bpn_add_entry(tables + ((size_t)k * 32 + byte) * step + first, sum);
                 else
-                    bpn_logit_entry(weight + (size_t)k * (size_t)lanes + first, lanes, bpn_least(8, K - k), byte, entry);
-                for (int l = 0; l < 8; l++)
-                    sum[l] += entry[l];
+                    bpn_add_inputs(weight + (size_t)k * step + first, step, bpn_least(8, K - k), byte, sum);
             }
-            memcpy(out + first, sum, (size_t)count * sizeof *out);
+            memcpy(out + first, sum, count);
         }
 }
 

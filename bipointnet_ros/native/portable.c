@@ -133,7 +133,13 @@ static void limits(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *
 static void dense(const uint64_t *x, int32_t r, int32_t W, const uint64_t *weight, int32_t C, const int16_t *limit,
                   uint64_t *out)
 {
-    bpn_dense(x, r, W, weight, C, limit, out);
+    for (int32_t i = 0; i < r; i++, x += W)
+        for (int32_t first = 0; first < C; first += 64) {
+            uint64_t bits = 0;
+            for (int32_t c = first; c < bpn_least(first + 64, C); c++)
+                bits |= (uint64_t)(bpn_distance(x, weight + (size_t)c * (size_t)W, W) < limit[c]) << (c - first);
+            *out++ = bits;
+        }
 }
 
 static void merge(const uint64_t *codes, int32_t Cw, const int32_t *offsets, int32_t T, uint64_t *out)
