@@ -10,7 +10,7 @@ pytestmark = pytest.mark.torch
 
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla  # noqa: E402
 from bipointnet_ros.dataset import Objects  # noqa: E402
-from bipointnet_ros.training import curve, data, layers, models, packed, run, train  # noqa: E402
+from bipointnet_ros.training import compare, curve, data, layers, models, packed, run, train  # noqa: E402
 from bipointnet_ros.training.binarizers import BiPointNet, sign  # noqa: E402
 from bipointnet_ros.training.recipe import Recipe  # noqa: E402
 
@@ -230,5 +230,18 @@ def test_command_trains_and_holds_out_every_tenth_of_each_class(tmp_path):
 
 
 def test_curve_places_the_best_at_the_top():
-    lines = curve.svg([{"epoch": 1, "train_accuracy": 0.0}, {"epoch": 2, "train_accuracy": 1.0, "val_accuracy": 0.5}])
-    assert 'points="335.0,330.0 620.0,10.0"' in lines and 'points="620.0,170.0"' in lines
+    drawn = curve.svg({"training": [(1, 0.0), (2, 1.0)], "validation": [(2, 0.5)]})
+    assert 'points="325.0,330.0 600.0,10.0"' in drawn and 'points="600.0,170.0"' in drawn
+
+
+def test_comparison_resumes_and_draws_its_table(tmp_path):
+    pairs, said = [("full", "max"), ("bnn", "ema-max"), ("bnn", "max")], []
+    arguments = shapes(96), shapes(30, seed=1), tmp_path
+    compare.compare(*arguments, pairs[:2], 1, 2, 16, said.append)
+    compare.compare(*arguments, pairs, 1, 2, 16, said.append)
+    assert [line.split()[:2] for line in said] == [list(pair) for pair in pairs]
+    rows = (tmp_path / "table.md").read_text().splitlines()
+    bnn = next(row for row in rows if row.startswith("| bnn |")).split("|")[2:5]
+    result = json.loads((tmp_path / "bnn_max_0" / "result.json").read_text())
+    assert float(bnn[2]) == pytest.approx(100 * result["test_accuracy"], abs=0.06) and bnn[1].strip() == "-"
+    assert (tmp_path / "curves.svg").read_text().count("<polyline") == 3
