@@ -151,20 +151,23 @@ def nested_offsets(rng, rows: int, scales: int) -> list[np.ndarray]:
     return offsets
 
 
-def export(folder, out, facts: dict | None = None) -> tuple[torch.nn.Module, Model]:
-    """Pack the run, compare every layer, then write the model and its golden answer. ExportError if a bit differs."""
+def export(folder, out, facts: dict | None = None, say=lambda line: None) -> tuple[torch.nn.Module, Model]:
+    """Pack the run, compare every layer, then write the model and its golden answer. ExportError if a bit differs.
+
+    ``say`` gets a line for each layer and one for the file.
+    """
     net, config = run.load(folder)
     out = Path(out)
     training = {"recipe": config.get("recipe", {}), **(facts or {})}
     model = pack(net, out.stem, config["classes"], config["points"], training)
     answer = golden(model)
     for name, share in agreement.by_layer(net, model, answer).items():
-        print(f"{name:12} {share:.6f} of the bits equal torch's")
+        say(f"{name:12} {share:.6f} of the bits equal torch's")
         if share != 1.0:
             raise ExportError(f"layer {name}: expected all packed bits to equal torch's, got {share:.6f} of them")
     model_file.write(out, model)
     np.savez_compressed(out.with_suffix(".golden.npz"), **answer)
-    print(f"{out}: {out.stat().st_size} bytes, {model.blueprint.weights()} weights")
+    say(f"{out}: {out.stat().st_size} bytes, {model.blueprint.weights()} weights")
     return net, model
 
 
@@ -177,7 +180,7 @@ def main(arguments=None) -> int:
     options = parser.parse_args(arguments)
     try:
         facts = json.loads(Path(options.facts).read_text()) if options.facts else {}
-        net, model = export(options.run, options.out, facts)
+        net, model = export(options.run, options.out, facts, print)
         if options.data:
             print(agreement.of_predictions(net, model, data.load(options.data, model.points)))
     except (ValueError, OSError, KeyError) as error:
