@@ -1,4 +1,4 @@
-"""Nested cells of a cloud from one sort: sampling voxels inside cubes inside pillars, each a run of consecutive rows."""
+"""Nested cells of a cloud from one sort: voxels inside cubes inside pillars, each a run of consecutive rows."""
 
 from __future__ import annotations
 

@@ -119,9 +119,7 @@ class _Rows:
         x, y, z = (v - v[first] for v in (self.x, self.y, self.z))
         mean = [np.add.reduceat(v, starts[:-1]) / count for v in (x, y, z)]
         pairs = ((x, x, 0, 0), (y, y, 1, 1), (z, z, 2, 2), (x, y, 0, 1), (x, z, 0, 2), (y, z, 1, 2))
-        moments = [
-            np.add.reduceat(a * b, starts[:-1]) / count - mean[i] * mean[j] for a, b, i, j in pairs
-        ]
+        moments = [np.add.reduceat(a * b, starts[:-1]) / count - mean[i] * mean[j] for a, b, i, j in pairs]
         values = shape(np.stack(moments).astype(np.float32), self.grid.voxel)
         return {f"{name}_{key}": np.repeat(value, count) for key, value in values.items()}
 
@@ -144,10 +142,11 @@ class _Rows:
 
 
 def shape(moments: np.ndarray, voxel: float) -> dict[str, np.ndarray]:
-    """Covariances (6, S) float32 [m2] xx yy zz xy xz yz -> line, plane, upright, flat (0..1), spread (-1..1).
+    """Covariances (6, S) float32 [m2] xx yy zz xy xz yz -> line, plane, upright, flat (0..1), spread, thick (-1..1).
 
     line and plane say how like a line or a plane the points are, upright how vertical their longest axis is, flat how
-    vertical their normal is. Eigenvalues by the trigonometric formula, squared z of an eigenvector by the minors.
+    vertical their normal is, spread and thick how far they reach along their longest and their shortest axis.
+    Eigenvalues by the trigonometric formula, squared z of an eigenvector by the minors.
     """
     xx, yy, zz, xy, xz, yz = moments
     xx, yy, zz = (v + np.float32(0.01 * voxel * voxel) for v in (xx, yy, zz))
@@ -166,6 +165,7 @@ def shape(moments: np.ndarray, voxel: float) -> dict[str, np.ndarray]:
         "upright": _squared_z(longest, middle, shortest, trace, minor),
         "flat": _squared_z(shortest, longest, middle, trace, minor),
         "spread": np.log(longest / np.float32(voxel * voxel) + 1.0) / 2.0 - 1.0,
+        "thick": np.log(np.maximum(shortest, 0.0) / np.float32(voxel * voxel) + 0.01) / 3.0 + 0.5,
     }
 
 
@@ -186,9 +186,12 @@ def rank(intensity, rows) -> np.ndarray:
     return ((below + upto) / np.float32(len(some)) - 1.0).astype(np.float32)
 
 
+_SHAPE = ("line", "plane", "upright", "flat", "spread", "thick")
+_EXTENT = ("top", "above", "bottom", "count")
 INPUTS = (
     *("height", "height_fine", "range", "inside_x", "inside_y", "inside_z", "intensity", "density"),
-    *(f"{cell}_{key}" for cell in ("cube", "pillar") for key in ("line", "plane", "upright", "flat", "spread")),
-    *(f"{cell}_{key}" for cell in ("column", "pillar", "block") for key in ("top", "above", "bottom", "count")),
+    *(f"{cell}_{key}" for cell in ("cube", "pillar") for key in _SHAPE),
+    *(f"{cell}_{key}" for cell in ("column", "pillar", "block") for key in _EXTENT),
     *("around_tall", "around_top", "around_step"),
 )
+BLIND = tuple(name for name in INPUTS if name not in ("range", "density"))  # these two betray the sensor

@@ -39,9 +39,18 @@ def level(z: np.ndarray, cells: Cells, edge: float) -> np.ndarray:
     step = edge * _PILLAR
     terrain = _terrain(low, _STEEP * step)
     terrain += _terrain(low - terrain, _ROUGH * step)
-    base = terrain.reshape(-1)[row]
+    base = _between(terrain, cells.column_xy)
     found = np.abs(lowest - base) < _TOLERANCE
     return np.where(found, _mean_of_lowest(z, cells.column, lowest), base).astype(np.float32)
+
+
+def _between(terrain, column_xy) -> np.ndarray:
+    """(C,) height of the terrain at columns, along its slope within each pillar."""
+    x, y = (column_xy // _PILLAR).T
+    off_x, off_y = ((column_xy % _PILLAR - (_PILLAR - 1) / 2.0) / _PILLAR).T
+    wide = np.pad(terrain, 1, mode="edge")
+    slope_x, slope_y = (wide[2:, 1:-1] - wide[:-2, 1:-1]) / 2.0, (wide[1:-1, 2:] - wide[1:-1, :-2]) / 2.0
+    return terrain[x, y] + slope_x[x, y] * off_x + slope_y[x, y] * off_y
 
 
 def _second_lowest(value, row, shape):

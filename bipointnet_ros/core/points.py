@@ -13,7 +13,7 @@ _REACH = 2.0**20  # voxels from the origin; farther ones share the outermost vox
 
 
 def keep(xyz: np.ndarray, config) -> np.ndarray:
-    """(N,) bool: finite, between range_min and range_max [m], inside the region and outside the ego box of ``config``."""
+    """(N,) bool: finite, between range_min and range_max [m], inside the region and outside the ego box."""
     with np.errstate(invalid="ignore", over="ignore"):
         squared = np.einsum("ij,ij->i", xyz, xyz)
         kept = (squared >= config.range_min**2) & (squared <= config.range_max**2)  # false for NaN and infinity
@@ -27,9 +27,7 @@ def keep(xyz: np.ndarray, config) -> np.ndarray:
 def inside(xyz: np.ndarray, low, high) -> np.ndarray:
     """(N,) bool: within the box, faces included."""
     x, y, z = xyz.T
-    return (
-        (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1]) & (z >= low[2]) & (z <= high[2])
-    )
+    return (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1]) & (z >= low[2]) & (z <= high[2])
 
 
 def levelling(roll: float, pitch: float) -> np.ndarray:
@@ -128,15 +126,6 @@ def answers(xyz: np.ndarray, sampled: np.ndarray, edge: float, doublings: int = 
     return answer
 
 
-def spread(values: np.ndarray, answer: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
-    """Values (n, ...) of rows back to points: values[answer], 0 where answer is -1; ``kept`` (N,) bool adds dropped points.
-
-    answer has one entry for every point, or with ``kept`` for every kept point.
-    """
-    padded = np.concatenate([values, np.zeros((1, *values.shape[1:]), values.dtype)])  # index -1
-    points = padded[answer]
-    if kept is None:
-        return points
-    out = np.zeros((len(kept), *values.shape[1:]), values.dtype)
-    out[kept] = points
-    return out
+def spread(values: np.ndarray, answer: np.ndarray) -> np.ndarray:
+    """Values (n, ...) of rows back to points: values[answer], and 0 where answer (N,) is -1."""
+    return np.concatenate([values, np.zeros((1, *values.shape[1:]), values.dtype)])[answer]

@@ -122,7 +122,7 @@ def quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def clusters(xy: np.ndarray, edge: float) -> np.ndarray:
-    """(N, 2) [m] -> (N,) cluster 0, 1, ...: points are together when a chain of touching cells (8 around) joins them."""
+    """(N, 2) [m] -> (N,) cluster 0, 1, ...: points are together when a chain of touching cells joins them."""
     if len(xy) == 0:
         return np.zeros(0, np.int64)
     place = np.floor(xy / np.float32(edge)).astype(np.int64)

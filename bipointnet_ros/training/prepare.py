@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-IGNORED = 255
+from bipointnet_ros.dataset import IGNORED
+
 PANDASET_FIRST_VALIDATION_FRAME = 44
 CROP_POINTS = 1024
 CROP_CLASSES = ("car", "large", "pedestrian", "cycle")
@@ -268,7 +269,8 @@ def main(arguments=None) -> int:
 
 def summary(arrays) -> str:
     if "points" in arrays:
-        return f"{len(arrays['points'])} objects of {arrays['points'].shape[1]} points, {len(arrays['classes'])} classes"
+        count, size, _ = arrays["points"].shape
+        return f"{count} objects of {size} points, {len(arrays['classes'])} classes"
     counts = np.bincount(arrays["label"], minlength=256)
     shares = ", ".join(f"{name} {counts[i]}" for i, name in enumerate(arrays["classes"]))
     return f"{len(arrays['offsets']) - 1} scenes, {len(arrays['xyz'])} points ({shares}, ignored {counts[IGNORED]})"

@@ -1,0 +1,220 @@
+"""Train a 1-bit segmentation network on labelled scans; every step mixes sensors.
+
+    python -m bipointnet_ros.training.train_scenes A_train.npz:1 B_train.npz:4 --val A_val.npz B_val.npz --run RUN
+
+FILE:COUNT puts COUNT scans of that file into every step. RUN gets config.json, log.jsonl, curve.svg and checkpoint.pt;
+the same command resumes it, and bipointnet_ros.training.export packs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from bipointnet_ros.core import features
+from bipointnet_ros.core.blueprint import Grid, cell_segmenter
+from bipointnet_ros.dataset import IGNORED
+from bipointnet_ros.scores import Confusion
+from bipointnet_ros.training import data, models, run, scenes, train
+from bipointnet_ros.training.norm import BatchNorm
+
+MOST_ROWS = 65536  # what ``points`` of a model means here: how many rows a thinned scan may have
+FEWEST_POINTS = 2000  # true points of a class whose IoU counts in the mean
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the result of a run besides the data and the code."""
+
+    epochs: int = 100
+    steps: int = 100
+    rate: float = 2e-3
+    warm_up: float = 0.03
+    smoothing: float = 0.05
+    width: int = 128
+    voxel: float = 0.2
+    cells: tuple[int, ...] = (4, 12, 36)
+    inputs: tuple[str, ...] = features.BLIND
+    seed: int = 0
+
+    def rate_of(self, progress: float) -> float:
+        """One cycle: a linear rise over ``warm_up``, then half a cosine to 0; progress in 0..1."""
+        if progress < self.warm_up:
+            return self.rate * progress / self.warm_up
+        return self.rate * 0.5 * (1.0 + math.cos(math.pi * (progress - self.warm_up) / (1.0 - self.warm_up)))
+
+
+class SceneRun(run.Run):
+    """A segmenter on its way through a recipe; each step takes ``counts[i]`` scans of ``sets[i]``."""
+
+    def __init__(self, folder: Path, sets, counts, val, classes, recipe: Recipe):
+        self.folder, self.sets, self.counts, self.val, self.classes = Path(folder), sets, counts, val, tuple(classes)
+        self.recipe, self.epoch = recipe, 0
+        torch.manual_seed(recipe.seed)
+        grid = Grid(recipe.voxel, tuple(recipe.cells))
+        self.blueprint = cell_segmenter(recipe.inputs, len(classes), grid, recipe.width)
+        self.net = models.build(self.blueprint)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate)
+        self.weight = torch.from_numpy(class_weights(sets, counts, len(classes)))
+
+    def batches(self, epoch: int, steps: int):
+        """Yield the augmented batches of an epoch; scans of a set come in a shuffled order, each before any repeats."""
+        rng = np.random.default_rng([self.recipe.seed, epoch])
+        stream = scenes.mixed(self.sets, self.counts, rng)
+        for _ in range(steps):
+            yield scenes.batch([scenes.augmented(scan, rng) for scan in next(stream)], self.blueprint)
+
+    def train_epoch(self, show=lambda part: None) -> dict:
+        """``recipe.steps`` steps; returns the mean loss."""
+        self.net.train()
+        steps, losses = self.recipe.steps, 0.0
+        for step, batch in enumerate(self.batches(self.epoch, steps)):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.recipe.rate_of((self.epoch + step / steps) / self.recipe.epochs)
+            loss = self.loss(batch)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            losses += loss.item() / steps
+            show((step + 1) / steps)
+        self.epoch += 1
+        return {"loss": losses}
+
+    def loss(self, batch: scenes.Batch) -> torch.Tensor:
+        """Cross-entropy of the labelled rows, rare classes weighing more."""
+        logits = self.net(torch.from_numpy(batch.features), batch.offsets)
+        label, smoothing = torch.from_numpy(batch.label), self.recipe.smoothing
+        return functional.cross_entropy(logits, label, self.weight, ignore_index=IGNORED, label_smoothing=smoothing)
+
+    @torch.no_grad()
+    def settle_norms(self, batches: int = 100):
+        """Replace the running statistics by plain means over augmented batches of the mix."""
+        norms = [m for m in self.net.modules() if isinstance(m, BatchNorm)]
+        momentum = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.momentum = None
+            norm.batches.zero_()
+        self.net.train()
+        for batch in self.batches(self.recipe.epochs, batches):
+            self.net(torch.from_numpy(batch.features), batch.offsets)
+        for norm, value in zip(norms, momentum):
+            norm.momentum = value
+
+    @torch.no_grad()
+    def confusion(self, scans) -> Confusion:
+        """Every point of the scans answered by its voxel's row, in evaluation mode."""
+        self.net.eval()
+        found = Confusion(self.classes)
+        for scan in scans:
+            seen = features.scene(scan.xyz, scan.intensity, self.blueprint.grid, self.blueprint.inputs)
+            row = self.net(torch.from_numpy(seen.features), seen.offsets).argmax(1).numpy()
+            found.add(scan.label, row[seen.answer])
+        return found
+
+    def scores(self) -> dict:
+        """Mean IoU, and IoU by class, of each validation set; ``val_accuracy`` is the mean of the means."""
+        out = {}
+        for name, scans in self.val.items():
+            found = self.confusion(scans)
+            out[name] = found.mean(found.iou(), FEWEST_POINTS)
+            out[name + "_iou"] = dict(zip(self.classes, found.iou().round(3).tolist()))
+        return {**out, "val_accuracy": float(np.mean([out[name] for name in self.val]))} if out else out
+
+
+def class_weights(sets, counts, classes: int) -> np.ndarray:
+    """(classes,) float32: share in the mix ** -0.5, at most 8 times that of all points; mean 1 over the points."""
+    labels = [np.concatenate([scan.label for scan in scans]) for scans in sets]
+    found = [np.bincount(label, minlength=256)[:classes] for label in labels]
+    share = sum(count / len(scans) * points for count, scans, points in zip(counts, sets, found))
+    share = share / share.sum()
+    weight = np.minimum(np.maximum(share, 1e-9) ** -0.5, 8.0)
+    return (weight / (weight * share).sum()).astype(np.float32)
+
+
+def start(folder, files, counts, val, recipe: Recipe, stride: int = 1) -> SceneRun:
+    """A fresh run, or the one in the folder; DataError when the folder holds another recipe or the classes differ."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    loaded = [scenes.load(path) for path in files]
+    if len({classes for _, classes in loaded}) != 1:
+        raise data.DataError(f"expected the same classes in all of {', '.join(files)}: prepare them with one table")
+    judged = {Path(path).stem: scenes.load(path)[0][::stride] for path in val}
+    fresh = SceneRun(folder, [scans for scans, _ in loaded], counts, judged, loaded[0][1], recipe)
+    config = {"blueprint": fresh.blueprint.to_json(), "classes": list(fresh.classes), "points": MOST_ROWS,
+              "sampling": "voxel",
+              "train": [f"{Path(f).name}:{c}" for f, c in zip(files, counts)], "val": [Path(f).name for f in val]}
+    config = json.loads(json.dumps({**config, "recipe": asdict(recipe)}))
+    path = folder / "config.json"
+    if path.is_file() and json.loads(path.read_text())["recipe"] != config["recipe"]:
+        raise data.DataError(f"expected the recipe of {path}, got another: choose another --run folder to start afresh")
+    path.write_text(json.dumps(config, indent=1) + "\n")
+    fresh.resume()
+    return fresh
+
+
+def finish(going: SceneRun, every: int = 5):
+    """Train to the last epoch, with a line in log.jsonl and a checkpoint after each; then settle the norms."""
+    began, first = time.perf_counter(), going.epoch
+    while going.epoch < going.recipe.epochs:
+        tick = time.perf_counter()
+        row = {"epoch": going.epoch + 1} | going.train_epoch(lambda part: train.progress(going, part, began, first))
+        row["seconds"] = time.perf_counter() - tick
+        last = going.epoch == going.recipe.epochs
+        if last:
+            going.settle_norms()
+        if last or going.epoch % every == 0:
+            row |= going.scores()
+        train.record(going, row)
+        going.save()
+
+
+def main(arguments=None) -> int:
+    options = _parser().parse_args(arguments)
+    recipe = Recipe(**{f.name: _plain(getattr(options, f.name)) for f in fields(Recipe)})
+    torch.set_num_threads(1)
+    train.keep_freed_memory()
+    try:
+        files, counts = zip(*map(_counted, options.train))
+        finish(start(options.run, files, counts, options.val, recipe, options.stride), options.every)
+    except (ValueError, OSError) as error:
+        print(f"train_scenes: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _counted(item: str) -> tuple[str, int]:
+    path, _, count = item.rpartition(":")
+    if not path or not count.isdigit() or not int(count):
+        raise data.DataError(f"expected FILE:COUNT, got '{item}': say how many scans of the file each step takes")
+    return path, int(count)
+
+
+def _plain(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _parser():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("train", nargs="+", metavar="FILE:COUNT", help="NAME_train.npz of prepare.py, and scans a step")
+    parser.add_argument("--val", nargs="+", default=[], metavar="FILE", help="the same form; never trained on")
+    parser.add_argument("--run", required=True, help="folder of the run")
+    parser.add_argument("--every", type=int, default=5, help="epochs between two validations")
+    parser.add_argument("--stride", type=int, default=1, help="validate on every n-th scan while training")
+    for f in fields(Recipe):
+        many = type(f.default) is tuple
+        kind = type(f.default[0]) if many else type(f.default)
+        parser.add_argument("--" + f.name.replace("_", "-"), type=kind, nargs="+" if many else None, default=f.default)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
