@@ -6,6 +6,7 @@ Nothing but the first and the last layer touches a float; in between bit = [popc
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,21 +28,18 @@ class Network:
         self._layers = model.blueprint.layers
         self._weights = {layer.name: _Weights(layer, model.tensors, backend) for layer in self._layers}
         self._scratch: dict[str, np.ndarray] = {}
+        self._calls: _Calls | None = None
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
 
     def classify(self, points: np.ndarray) -> np.ndarray:
         """(B, N, 3) float32 normalised clouds -> (B, K) float32 logits; N = ``model.points``."""
-        clouds, n, _ = points.shape
-        rows = np.ascontiguousarray(points, np.float32).reshape(clouds * n, -1)
-        offsets = np.arange(clouds + 1, dtype=np.int32) * np.int32(n)
-        depth = [layer.op for layer in self._layers].index("pool") + 1
-        for layer in self._layers[:depth]:
-            rows = self._each_point(layer, rows, offsets)
-        for layer in self._layers[depth:-1]:
-            weights, out = self._weights[layer.name], self._bits(layer.name, clouds, layer.outputs)
-            self.backend.dense(rows, weights.prepared, weights.limit, out)
-            rows = out
-        return self._logits(rows)
+        if self._calls is None or self._calls.shape != points.shape:
+            self._calls = self._bind(points.shape)
+        np.copyto(self._calls.rows, points.reshape(self._calls.rows.shape))
+        self._run(self._calls.encoders)
+        for call in self._calls.head:
+            call()
+        return self._calls.logits.copy()
 
     def segment(self, features: np.ndarray, offsets: list[np.ndarray]) -> np.ndarray:
         """(n, F) float32 features, rows grouped by cell -> (n, K) float32 logits.
@@ -63,22 +61,45 @@ class Network:
         """Bytes of weights and limits as the model file holds them."""
         return sum(a.nbytes for a in self.model.tensors.values())
 
-    def _each_point(self, layer, rows, offsets):
-        """One encoder layer of a classifier: lift or binary (bits of each point), or pool (one code a cloud)."""
-        weights, backend = self._weights[layer.name], self.backend
-        pooled = layer.op == "pool"
-        out = self._bits(layer.name, len(offsets) - 1 if pooled else len(rows), layer.outputs)
+    def _bind(self, shape) -> _Calls:
+        """The calls of a classifier for (B, N, 3) clouds and their arrays; an encoder for each share of the clouds."""
+        clouds, n, inputs = shape
+        depth = [layer.op for layer in self._layers].index("pool") + 1
+        shares = min(self.threads, clouds, max(1, clouds * n // _ROWS_PER_THREAD))
+        cuts = [clouds * i // shares for i in range(shares + 1)]
+        encoders, head = [[] for _ in range(shares)], []
+        first = rows = self._array("points", clouds * n, inputs, np.float32)
+        for layer in self._layers[:depth]:
+            step = 1 if layer.op == "pool" else n  # rows of output that a cloud has
+            out = self._bits(layer.name, clouds * step, layer.outputs)
+            for calls, a, b in zip(encoders, cuts, cuts[1:]):
+                calls.append(self._bind_points(layer, rows[a * n : b * n], n, out[a * step : b * step]))
+            rows = out
+        for layer in self._layers[depth:-1]:
+            weights, out = self._weights[layer.name], self._bits(layer.name, clouds, layer.outputs)
+            head.append(self.backend.bind("dense", rows, weights.prepared, weights.limit, out))
+            rows = out
+        last = self._weights[self._layers[-1].name]
+        logits = np.empty((clouds, self._layers[-1].outputs), np.float32)
+        head.append(self.backend.bind("logits", rows, last.prepared, last.bias, logits))
+        return _Calls(shape, first, encoders, head, logits)
 
-        def part(r, g, local):
-            if layer.op == "lift":
-                backend.lift(rows[r], weights.float_weight, weights.limit, out[r], None, None, None, None)
-            elif pooled:
-                backend.layer(rows[r], weights.prepared, None, None, weights.byte_limit, out[g], local)
-            else:
-                backend.layer(rows[r], weights.prepared, weights.byte_limit, out[r], None, None, None)
+    def _bind_points(self, layer, rows, n, out):
+        """One encoder layer: lift or binary (bits of each point), or pool (one code for each n points)."""
+        weights, bind = self._weights[layer.name], self.backend.bind
+        if layer.op == "lift":
+            return bind("lift", rows, weights.float_weight, weights.limit, out, None, None, None, None)
+        if layer.op == "pool":
+            offsets = np.arange(len(out) + 1, dtype=np.int32) * np.int32(n)
+            return bind("layer", rows, weights.prepared, None, None, weights.byte_limit, out, offsets)
+        return bind("layer", rows, weights.prepared, weights.byte_limit, out, None, None, None)
 
-        self._share(part, offsets)
-        return out
+    def _run(self, chains):
+        """Each chain of calls in its own thread."""
+        jobs = [self._pool.submit(_in_turn, chain) for chain in chains[1:]]
+        _in_turn(chains[0])
+        for job in jobs:
+            job.result()
 
     def _lift(self, layer, rows, offsets):
         """Bits of each point, and the code of each finest cell."""
@@ -165,6 +186,22 @@ class Network:
         if held is None or len(held) < rows:
             held = self._scratch[name] = np.zeros((rows, columns), dtype)
         return held[:rows]
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """Everything that a batch of one shape needs to be classified: arrays bound once, so that nothing is looked up."""
+
+    shape: tuple[int, int, int]
+    rows: np.ndarray  # (B N, 3) float32, the input
+    encoders: list[list]  # by share of the clouds
+    head: list
+    logits: np.ndarray  # (B, K) float32, the output
+
+
+def _in_turn(calls):
+    for call in calls:
+        call()
 
 
 class _Weights:

@@ -101,25 +101,40 @@ static void layer(const uint64_t *x, int32_t K, const uint8_t *prepared, int32_t
         }
 }
 
+/* Sums of count <= 64 channels of one row; weight (F, C) from the first of them. */
+BPN_INLINE void lift_sums(const float *x, int F, const float *weight, size_t C, int count, float sums[BPN_TILE])
+{
+    memset(sums, 0, BPN_TILE * sizeof *sums);
+    for (int k = 0; k < F; k++, weight += C)
+        for (int c = 0; c < count; c++)
+            sums[c] += x[k] * weight[c];
+}
+
+BPN_INLINE uint64_t reached(const float sums[BPN_TILE], const float *limit, int count)
+{
+    uint8_t flags[BPN_TILE] = {0};
+    for (int c = 0; c < count; c++)
+        flags[c] = sums[c] >= limit[c];
+    return gather_bits(flags);
+}
+
 static void lift(const float *x, int32_t n, int32_t F, const float *weight, int32_t C, const float *limit, uint64_t *own,
                  const float *pool_limit, const uint8_t *bucket, const int32_t *offsets, int32_t S, uint64_t *pool)
 {
     size_t Cw = BPN_WORDS((size_t)C);
-    if (own)
-        memset(own, 0, (size_t)n * Cw * sizeof *own);
+    float sums[BPN_TILE];
+    (void)n;
     if (pool)
         memset(pool, 0, (size_t)S * Cw * sizeof *pool);
     for (int32_t s = 0; s < S; s++)
         for (int32_t i = offsets[s]; i < offsets[s + 1]; i++)
-            for (int32_t c = 0; c < C; c++) {
-                float sum = 0.0f;
-                for (int32_t k = 0; k < F; k++)
-                    sum += x[(size_t)i * (size_t)F + (size_t)k] * weight[(size_t)k * (size_t)C + (size_t)c];
+            for (size_t t = 0; t < Cw; t++) {
+                int first = (int)t * BPN_TILE, count = bpn_least(BPN_TILE, C - first);
+                lift_sums(x + (size_t)i * (size_t)F, F, weight + first, (size_t)C, count, sums);
                 if (own)
-                    own[(size_t)i * Cw + (size_t)(c / 64)] |= (uint64_t)(sum >= limit[c]) << (c % 64);
+                    own[(size_t)i * Cw + t] = reached(sums, limit + first, count);
                 if (pool)
-                    pool[(size_t)s * Cw + (size_t)(c / 64)] |=
-                        (uint64_t)(sum >= pool_limit[(size_t)bucket[s] * (size_t)C + (size_t)c]) << (c % 64);
+                    pool[(size_t)s * Cw + t] |= reached(sums, pool_limit + (size_t)bucket[s] * (size_t)C + first, count);
             }
 }
 
