@@ -203,7 +203,7 @@ def test_shape_knows_lines_planes_and_balls():
 
 def test_shape_agrees_with_eigenvectors():
     rng = np.random.default_rng(2)
-    turns = np.linalg.qr(rng.normal(size=(50, 3, 3)))[0]
+    turns = np.stack([np.linalg.qr(matrix)[0] for matrix in rng.normal(size=(50, 3, 3))])
     clouds = rng.normal(size=(50, 30, 3)) * rng.uniform(0.1, 1, (50, 1, 3)) @ turns
     covariance = np.stack([np.cov(c.T) for c in clouds])
     moments = np.stack([covariance[:, a, b] for a, b in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))])
