@@ -137,9 +137,14 @@ class Pipeline:
 
     def _best(self, logits):
         """(R, K) logits -> label (R,) uint16 and its softmax (R,) float32, both 0 under ``min_confidence``."""
-        confidence = (1.0 / np.exp(logits - logits.max(1, keepdims=True)).sum(1)).astype(np.float32)
+        columns = np.ascontiguousarray(logits.T)  # few classes, many rows: numpy is fast along the rows
+        top, label = columns[0].copy(), np.ones(len(logits), np.uint16)
+        for k in range(1, len(columns)):
+            label[columns[k] > top] = k + 1
+            np.maximum(top, columns[k], out=top)
+        confidence = 1.0 / np.exp(columns - top).sum(0)
         sure = confidence >= self.config.min_confidence
-        return np.where(sure, logits.argmax(1) + 1, 0).astype(np.uint16), np.where(sure, confidence, np.float32(0.0))
+        return np.where(sure, label, np.uint16(0)), np.where(sure, confidence, np.float32(0.0))
 
     def _argsort(self, keys):
         order = np.empty(len(keys), np.int32)

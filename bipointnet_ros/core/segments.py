@@ -55,6 +55,7 @@ KINDS = {
 ANYTHING = Kind(0.35, 20, 0.3)
 _ON_GROUND = 0.6  # m: a thing whose lowest point is nearer to the ground stands on it
 _ANGLES = np.radians(np.arange(0.0, 90.0, 3.0)).astype(np.float32)
+_YAW_POINTS = 128  # of an object tell its yaw
 _NEAREST = 0.05  # m: closer to an edge of the box counts no more
 _BELOW = -0.5  # m under the ground: not a thing
 
@@ -170,7 +171,8 @@ def boxes(xyz: np.ndarray, height: np.ndarray, starts: np.ndarray) -> np.ndarray
     count, first = np.diff(starts), starts[:-1]
     origin = xyz[first, :2].astype(np.float64)
     xy = (xyz[:, :2] - np.repeat(origin, count, 0)).astype(np.float32)
-    yaw = _closest(xy, starts)
+    some, some_starts = _thinned(starts)
+    yaw = _closest(xy[some], some_starts)
     (low_u, high_u), (low_v, high_v) = _extents(xy, yaw, starts)
     along, across = (low_u + high_u) / 2.0, (low_v + high_v) / 2.0
     x, y = along * np.cos(yaw) - across * np.sin(yaw), along * np.sin(yaw) + across * np.cos(yaw)
@@ -189,6 +191,15 @@ def _bottom(z, height, first):
     low = np.minimum.reduceat(z, first)
     over = np.minimum.reduceat(height, first)
     return np.where(over < _ON_GROUND, low - over, low)
+
+
+def _thinned(starts):
+    """Rows of at most _YAW_POINTS of each run, evenly spaced, and where the runs start among them."""
+    count = np.diff(starts)
+    step = -(-count // _YAW_POINTS)
+    within = np.arange(starts[-1]) - np.repeat(starts[:-1], count)
+    kept = within % np.repeat(step, count) == 0
+    return np.flatnonzero(kept), np.concatenate([[0], np.cumsum(-(-count // step))])
 
 
 def _extents(xy, yaw, starts):
