@@ -62,16 +62,20 @@ class Pipeline:
         _check(xyz, intensity)
         watch = _Stopwatch()
         kept = points.keep(xyz, self.config)
-        level = points.levelling(self.config.gravity_roll, self.config.gravity_pitch)
-        near = xyz[kept] @ level.T
+        level = self._levelling()
+        near = xyz[kept] if level is None else xyz[kept] @ level.T
         strength = None if intensity is None else intensity[kept].astype(np.float32)
         watch("filter")
         answer = self._answer(near, strength, watch)
-        tilted = self.config.gravity_roll != 0.0 or self.config.gravity_pitch != 0.0
-        objects = tuple(o.tilted(level.T) for o in answer.objects) if tilted else answer.objects
+        objects = answer.objects if level is None else tuple(o.tilted(level.T) for o in answer.objects)
         everywhere = (_scattered(values, kept) for values in (answer.label, answer.instance, answer.confidence))
         watch("publish")
         return Result(*everywhere, objects, watch.stages, answer.sampled)
+
+    def _levelling(self) -> np.ndarray | None:
+        """(3, 3) rotation from the sensor's axes to level ones; None = the sensor is mounted level."""
+        roll, pitch = self.config.gravity_roll, self.config.gravity_pitch
+        return points.levelling(roll, pitch) if roll or pitch else None
 
     def _answer(self, xyz, intensity, watch) -> _Answer:
         if len(xyz) == 0:
