@@ -65,7 +65,7 @@ class Network:
         """The calls of a classifier for (B, N, 3) clouds and their arrays; an encoder for each share of the clouds."""
         clouds, n, inputs = shape
         depth = [layer.op for layer in self._layers].index("pool") + 1
-        shares = min(self.threads, clouds, max(1, clouds * n // _ROWS_PER_THREAD))
+        shares = max(1, min(self.threads, clouds, clouds * n // _ROWS_PER_THREAD))
         cuts = [clouds * i // shares for i in range(shares + 1)]
         encoders, head = [[] for _ in range(shares)], []
         first = rows = self._array("points", clouds * n, inputs, np.float32)

@@ -1,0 +1,154 @@
+"""Operations with random arguments and the numpy reference's answers, recorded for test/native/replay.c."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from bipointnet_ros.core import bits
+from bipointnet_ros.core.kernels import Native
+from bipointnet_ros.core.reference import Reference, distance
+
+_LETTERS = {"lift": "L", "layer": "Y", "limits": "S", "dense": "D", "merge": "M", "logits": "G", "argsort": "A"}
+_LETTERS |= {"extremes": "E", "segment_max": "X"}
+
+
+class Recorder(Native):
+    """A backend that writes calls down, with outputs as the reference answers them, instead of running them."""
+
+    def __init__(self):
+        super().__init__("recorder", None)
+        self.data, self.calls = bytearray(), 0
+        self._weights = {}  # id of a prepared layout: its weights and inputs
+        self._held = []  # ids stay taken
+
+    def record(self, operation: str, arguments: list, outputs: list[int]):
+        """``arguments`` as the backend takes them, prepared ones as (reference's, recorder's)."""
+        getattr(Reference(), operation)(*(a[0] if isinstance(a, tuple) else a for a in arguments))
+        self._outputs = {id(arguments[i]) for i in outputs}
+        self.bind(operation, *(a[1] if isinstance(a, tuple) else a for a in arguments))
+
+    def weights(self, weight, inputs):
+        return Reference().prepare(weight, inputs), self.prepare(weight, inputs)
+
+    def training(self, operation: str, arguments: list, outputs: list):
+        self._outputs = {id(a) for a in outputs}
+        self._bound(operation, *arguments)
+
+    def _bound(self, operation, *arguments):
+        self._held.append(arguments)
+        if operation == "prepare":
+            weight, outputs, inputs, layout = arguments
+            self._weights[id(layout)] = struct.pack("<4i", ord("P"), outputs, inputs, weight.nbytes) + weight.tobytes()
+            return lambda: None
+        self.calls += 1
+        self.data += struct.pack("<2i", ord(_LETTERS[operation]), len(arguments))
+        self.data += b"".join(self._argument(a) for a in arguments)
+
+    def _argument(self, a) -> bytes:
+        if a is None:
+            return struct.pack("<i", ord("N"))
+        if not isinstance(a, np.ndarray):
+            return struct.pack("<2i", ord("I"), a)
+        if id(a) in self._weights:
+            return self._weights[id(a)]
+        return struct.pack("<2i", ord("O" if id(a) in self._outputs else "A"), a.nbytes) + a.tobytes()
+
+
+def recording(seed: int, rounds: int) -> Recorder:
+    """``rounds`` times each operation, with random sizes."""
+    rng, recorder = np.random.default_rng(seed), Recorder()
+    for _ in range(rounds):
+        for case in (_lift, _layer, _limits, _dense, _merge, _logits, _argsort, _extremes, _segment_max):
+            case(recorder, rng)
+    return recorder
+
+
+def _codes(rng, rows, width):
+    return bits.pack_bits(rng.random((rows, width)) < 0.5)
+
+
+def _offsets(rng, rows, groups):
+    return np.concatenate([[0], np.sort(rng.integers(0, rows + 1, groups - 1)), [rows]]).astype(np.int32)
+
+
+def _empty(rows, width):
+    return np.zeros((rows, bits.words(width)), np.uint64)
+
+
+def _lift(recorder, rng):
+    n, inputs, channels, groups = rng.integers(1, [300, 14, 140, 9])
+    x, weight = rng.normal(size=(n, inputs)).astype(np.float32), rng.normal(size=(inputs, channels)).astype(np.float32)
+    limit, pool_limit = rng.normal(size=channels).astype(np.float32), rng.normal(size=(16, channels)).astype(np.float32)
+    bucket = rng.integers(0, 16, groups).astype(np.uint8)
+    own, pool = _empty(n, channels), _empty(groups, channels)
+    recorder.record("lift", [x, weight, limit, own, pool_limit, bucket, _offsets(rng, n, groups), pool], [3, 7])
+
+
+def _layer(recorder, rng):
+    """Shared limits and one output (sliced) or limits by group (tiles); sizes around the edges of both."""
+    width, channels, groups = rng.integers(1, [249, 200, 6])
+    n = int(rng.choice([1, 5, 63, 64, 65, 127, 128, 129, 256, 257, 700]))
+    weight = _codes(rng, channels, width)
+    x = weight[rng.integers(0, channels, n)] ^ bits.pack_bits(rng.random((n, width)) < 0.3)
+    wanted = rng.integers(1, 4)
+    own = _empty(n, channels) if wanted & 1 else None
+    pool = _empty(groups, channels) if wanted & 2 else None
+    limits = [rng.integers(0, width + 2, (rng.choice([1, groups]), channels)).astype(np.uint8) for _ in "op"]
+    limits[1] //= 3
+    arguments = [x, recorder.weights(weight, width), limits[0], own, limits[1], pool, _offsets(rng, n, groups)]
+    recorder.record("layer", arguments, [i for i in (3, 5) if arguments[i] is not None])
+
+
+def _limits(recorder, rng):
+    groups, shared, channels, inputs = rng.integers(1, [60, 300, 140, 249])
+    limit = rng.integers(0, inputs + shared + 2, (16, channels)).astype(np.int16)
+    bucket, out = rng.integers(0, 16, groups).astype(np.uint8), np.zeros((groups, channels), np.uint8)
+    weights = recorder.weights(_codes(rng, channels, shared), shared)
+    recorder.record("limits", [_codes(rng, groups, shared), weights, limit, bucket, int(inputs), out], [5])
+
+
+def _dense(recorder, rng):
+    rows, width, channels = rng.integers(1, [5, 1100, 140])
+    limit, out = rng.integers(width // 3, width - width // 3 + 1, channels).astype(np.int16), _empty(rows, channels)
+    weights = recorder.weights(_codes(rng, channels, width), width)
+    recorder.record("dense", [_codes(rng, rows, width), weights, limit, out], [3])
+
+
+def _merge(recorder, rng):
+    rows, width, groups = rng.integers(1, [90, 200, 20])
+    recorder.record("merge", [_codes(rng, rows, width), _offsets(rng, rows, groups), _empty(groups, width)], [2])
+
+
+def _logits(recorder, rng):
+    rows, inputs, outputs = rng.integers(1, [40, 300, 45])
+    weight, bias = rng.normal(size=(inputs, outputs)).astype(np.float32), rng.normal(size=outputs).astype(np.float32)
+    tables = Reference().prepare_logits(weight), recorder.prepare_logits(weight)
+    out = np.zeros((rows, outputs), np.float32)
+    recorder.record("logits", [_codes(rng, rows, inputs), tables, bias, out], [3])
+
+
+def _argsort(recorder, rng):
+    keys = rng.integers(0, 2**64, rng.integers(1, 500), np.uint64) >> np.uint64(rng.integers(0, 64))
+    recorder.record("argsort", [keys, np.zeros(len(keys), np.int32)], [1])
+
+
+def _extremes(recorder, rng):
+    width, channels, n = rng.integers(1, [5, 140, 500])
+    x, weight = rng.integers(0, 2**64, (n, width), np.uint64), rng.integers(0, 2**64, (channels, width), np.uint64)
+    offsets, every = np.unique(_offsets(rng, n, 4)), distance(x, weight)
+    ranges = list(zip(offsets, offsets[1:]))
+    value = np.array([every[a:b].min(0) for a, b in ranges], np.int16)
+    row = np.array([a + every[a:b].argmin(0) for a, b in ranges], np.int32)
+    scratch = np.zeros(-(-channels // 64) * 64 * 16 * width, np.uint8)
+    recorder.training("extremes", [x, weight, offsets, len(ranges), channels, width, scratch, value, row], [value, row])
+
+
+def _segment_max(recorder, rng):
+    channels, n = rng.integers(1, [140, 300])
+    z, offsets = rng.integers(-3, 4, (n, channels)).astype(np.float32), np.unique(_offsets(rng, n, 30))
+    ranges = list(zip(offsets, offsets[1:]))
+    value = np.array([z[a:b].max(0) for a, b in ranges], np.float32)
+    row = np.array([a + z[a:b].argmax(0) for a, b in ranges], np.int32)
+    recorder.training("segment_max", [z, offsets, len(ranges), channels, value, row], [value, row])
