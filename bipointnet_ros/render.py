@@ -80,10 +80,11 @@ def perspective(path, xyz, label, objects, classes, title: str = "", sensor: str
     fog = np.exp(-depth[seen] / _FOG)[:, None]
     size = np.clip(1400.0 / depth[seen] ** 2, 0.7, 5.0)
     axes.scatter(*flat[seen].T, s=size, c=_shaded(xyz, label, classes)[seen] * fog, linewidths=0)
-    _solid_boxes(axes, camera, objects, colours(classes) / 255.0)
     spot, away = camera.project(np.array([[0.0, 0.0, floor]]))
-    axes.plot(*spot[0], marker="^", ms=200.0 / away[0], mec=_INK, mfc=_PAPER, mew=1.6)
-    axes.annotate(sensor or "sensor", spot[0], (0, -18), textcoords="offset points", color=_INK, ha="center", size=11)
+    axes.plot(*spot[0], marker="^", ms=200.0 / away[0], mec=_INK, mfc=_PAPER, mew=1.6, zorder=7)
+    names = _Names(axes, 1.0 / 40.0)
+    names.write(sensor or "sensor", spot[0, 0], spot[0, 1] - 0.06, (1.0, 1.0, 1.0))
+    _solid_boxes(axes, camera, objects, colours(classes) / 255.0, names)
     _legend(axes, label, objects, classes)
     _save(figure, path)
 
@@ -163,10 +164,9 @@ def _corners(one) -> np.ndarray:
     return local @ (np.eye(3) if one.tilt is None else one.tilt.T) + one.centre
 
 
-def _solid_boxes(axes, camera: Camera, objects, palette) -> None:
+def _solid_boxes(axes, camera: Camera, objects, palette, names: _Names) -> None:
     """Edges of every box in view with its name over it, the nearest named first."""
     boxes = [(one, *camera.project(_corners(one))) for one in objects]
-    names = _Names(axes, 1.0 / 40.0)
     for one, flat, depth in sorted(boxes, key=lambda box: box[2].min()):
         if depth.min() < _NEAREST or not (np.abs(flat) < (_ASPECT, 1.0)).any():
             continue
