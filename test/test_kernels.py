@@ -129,8 +129,12 @@ def test_dense(backend, rows, width, channels):
     weight, x = codes(rng, channels, width), codes(rng, rows, width)
     around = (width / 2 + rng.normal(size=channels) * width**0.5 / 2).clip(0, width + 1).astype(np.int16)
     for limit in (around, np.zeros_like(around), np.full_like(around, width + 1)):
-        same(backend, "dense", [x, prepared(backend, weight, width), limit, None],
-             [(3, (rows, bits.words(channels)), np.uint64)])
+        same(
+            backend,
+            "dense",
+            [x, prepared(backend, weight, width), limit, None],
+            [(3, (rows, bits.words(channels)), np.uint64)],
+        )
 
 
 @pytest.mark.parametrize(("n", "inputs", "channels", "groups"), [
@@ -167,8 +171,12 @@ def test_lift_with_nan_and_infinity(backend):
     x = np.array([[np.nan, 1, 0], [np.inf, 1, 0], [-np.inf, 1, 0], [np.inf, -np.inf, 0]], np.float32)
     weight = np.random.default_rng(0).normal(size=(3, 70)).astype(np.float32)
     with np.errstate(invalid="ignore"):
-        same(backend, "lift", [x, weight, np.zeros(70, np.float32), None, None, None, None, None],
-             [(3, (4, 2), np.uint64)])
+        same(
+            backend,
+            "lift",
+            [x, weight, np.zeros(70, np.float32), None, None, None, None, None],
+            [(3, (4, 2), np.uint64)],
+        )
 
 
 @pytest.mark.parametrize(("groups", "shared", "channels", "inputs"), [
@@ -182,8 +190,12 @@ def test_limits(backend, groups, shared, channels, inputs):
     table[3] = 0
     table[4] = inputs + shared + 1
     bucket = rng.integers(0, 16, groups).astype(np.uint8)
-    (out,) = same(backend, "limits", [code, prepared(backend, weight, shared), table, bucket, inputs, None],
-                  [(5, (groups, channels), np.uint8)])
+    (out,) = same(
+        backend,
+        "limits",
+        [code, prepared(backend, weight, shared), table, bucket, inputs, None],
+        [(5, (groups, channels), np.uint8)],
+    )
     assert out.max() <= inputs + 1
 
 

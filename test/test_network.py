@@ -115,7 +115,7 @@ def test_segmenter_equals_plain_arithmetic(blueprint, backend, threads):
 
 @pytest.mark.parametrize("backend", [name for name in kernels.available() if name != "numpy"])
 def test_a_thousand_clouds_of_any_size(backend):
-    """The vanilla network on 1,000 clouds of 1 to 2,048 points; limits are drawn so that many popcounts tie with them."""
+    """The vanilla network on 1,000 clouds of 1 to 2,048 points; limits are such that many popcounts tie with them."""
     rng = np.random.default_rng(7)
     model = fabricate.model(CLASSIFIERS[1], seed=8)
     network = Network(model, kernels.choose(backend))

@@ -100,8 +100,21 @@ class Native:
         _check("x", x, np.uint64, (None, words(prepared.inputs)))
         own_step = _check_limit("own", own, own_limit, n, groups, outputs)
         pool_step = _check_limit("pool", pool, pool_limit, groups, groups, outputs)
-        return self._bound("layer", x, prepared.inputs, prepared.layout, outputs, own_limit, own_step, own,
-                           pool_limit, pool_step, pool, offsets, groups)
+        return self._bound(
+            "layer",
+            x,
+            prepared.inputs,
+            prepared.layout,
+            outputs,
+            own_limit,
+            own_step,
+            own,
+            pool_limit,
+            pool_step,
+            pool,
+            offsets,
+            groups,
+        )
 
     def _bind_limits(self, code, prepared, limit, bucket, inputs, out):
         groups, outputs = len(code), len(prepared.bits)
@@ -109,8 +122,9 @@ class Native:
         _check("limit", limit, np.int16, (None, outputs))
         _check("bucket", bucket, np.uint8, (groups,))
         _check("out", out, np.uint8, (groups, outputs))
-        return self._bound("limits", code, groups, prepared.inputs, prepared.bits, prepared.layout, outputs,
-                           limit, bucket, inputs, out)
+        return self._bound(
+            "limits", code, groups, prepared.inputs, prepared.bits, prepared.layout, outputs, limit, bucket, inputs, out
+        )
 
     def _bind_dense(self, x, prepared, limit, out):
         outputs = len(prepared.bits)
@@ -129,8 +143,9 @@ class Native:
         _check("x", x, np.uint64, (None, words(inputs)))
         _check("bias", bias, np.float32, (prepared.outputs,))
         _check("out", out, np.float32, (len(x), prepared.outputs))
-        return self._bound("logits", x, len(x), inputs, prepared.weight, prepared.tables, prepared.outputs, lanes, bias,
-                           out)
+        return self._bound(
+            "logits", x, len(x), inputs, prepared.weight, prepared.tables, prepared.outputs, lanes, bias, out
+        )
 
     def _bind_argsort(self, keys, out):
         _check("keys", keys, np.uint64, (None,))
