@@ -53,8 +53,9 @@ class Player(Node):
         self.get_logger().info(f"{len(self._messages)} cloud(s) for '{topic}' at {rate:g} Hz, once somebody subscribes")
 
     def end(self):
-        self._clouds.wait_for_all_acked(_LAST_WORDS)
         self._report()
+        self._clouds.wait_for_all_acked(_LAST_WORDS)
+        self._diagnostics.wait_for_all_acked(_LAST_WORDS)
         print(f"sent {self.sent}", flush=True)
 
     def _play(self):

@@ -11,11 +11,12 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 _TYPE = "sensor_msgs/msg/PointCloud2"
+_DEPTH = 5  # as SensorDataQoS: the node itself, which counts what it drops, takes the newest, not the middleware
 
 
 def subscribe(node, kind, topic: str, callback, reliability: str):
-    """Keep the newest only; warn of publishers whose QoS does not fit. ``qos_overrides`` parameters are honoured."""
-    profile = QoSProfile(depth=1, reliability=ReliabilityPolicy[reliability.upper()])
+    """A sensor-data subscription that warns of publishers whose QoS does not fit; ``qos_overrides`` are honoured."""
+    profile = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy[reliability.upper()])
     options = {"qos_overriding_options": QoSOverridingOptions.with_default_policies()}
     events = SubscriptionEventCallbacks(incompatible_qos=lambda event: _warn(node, topic, event))
     try:
