@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bipointnet_ros import dataset
-from bipointnet_ros.core import cells, features, ground
+from bipointnet_ros.core import cells, descriptors, features, ground
 from bipointnet_ros.core.blueprint import Grid
 
 GRID = Grid(0.2, (4, 12, 36))
@@ -24,8 +24,10 @@ def street(seed=0, slope=0.0, n=20_000):
     road = np.c_[rng.uniform(-30, 30, n), rng.uniform(-10, 10, n), np.zeros(n)]
     road[:, 2] = np.where(np.abs(road[:, 1]) > 6, 0.15, 0.0)
     wall = np.c_[rng.uniform(-30, 30, n // 2), np.full(n // 2, 10.0), rng.uniform(0.15, 6, n // 2)]
-    cars = [np.c_[rng.uniform(x - 2, x + 2, 2000), rng.choice([-3.0, -4.8], 2000), rng.uniform(0.3, 1.5, 2000)]
-            for x in (5.0, 15.0)]
+    cars = [
+        np.c_[rng.uniform(x - 2, x + 2, 2000), rng.choice([-3.0, -4.8], 2000), rng.uniform(0.3, 1.5, 2000)]
+        for x in (5.0, 15.0)
+    ]
     parts = [road, wall, *cars]
     xyz = np.concatenate(parts) + rng.normal(0, 0.01, (sum(map(len, parts)), 3))
     xyz[:, 2] += slope * xyz[:, 0]
@@ -48,8 +50,13 @@ def test_cells_are_runs_of_points_that_share_a_cell():
     low = index.min(0)
     low[:2] -= low[:2] % 36
     index -= low
-    for starts, edge, dims in ((run.voxel, 1, 3), (run.scales[0], 4, 3), (run.column, 4, 2), (run.scales[1], 12, 2),
-                               (run.scales[2], 36, 2)):
+    for starts, edge, dims in (
+        (run.voxel, 1, 3),
+        (run.scales[0], 4, 3),
+        (run.column, 4, 2),
+        (run.scales[1], 12, 2),
+        (run.scales[2], 36, 2),
+    ):
         places = index[:, :dims] // edge
         assert len(starts) - 1 == len(np.unique(places, axis=0))
         first = np.repeat(places[starts[:-1]], np.diff(starts), 0)
@@ -188,7 +195,7 @@ def test_shape_knows_lines_planes_and_balls():
     def of(points):
         c = np.cov(np.asarray(points).T)
         moments = np.array([c[0, 0], c[1, 1], c[2, 2], c[0, 1], c[0, 2], c[1, 2]], np.float32)[:, None]
-        return {key: float(value[0]) for key, value in features.shape(moments, 0.02).items()}
+        return {key: float(value[0]) for key, value in descriptors.of_covariance(moments, 0.02).items()}
 
     t, u, noise = rng.uniform(-1, 1, (2000, 1)), rng.uniform(-1, 1, (2000, 1)), rng.normal(0, 0.005, (2000, 3))
     pole, floor = of(t * [0, 0, 1] + noise), of(t * [1, 0, 0] + u * [0, 1, 0])
@@ -208,11 +215,27 @@ def test_shape_agrees_with_eigenvectors():
     covariance = np.stack([np.cov(c.T) for c in clouds])
     moments = np.stack([covariance[:, a, b] for a, b in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))])
     values, vectors = np.linalg.eigh(covariance)
-    found = features.shape(moments.astype(np.float32), 1e-4)
+    found = descriptors.of_covariance(moments.astype(np.float32), 1e-4)
     np.testing.assert_allclose(found["line"], (values[:, 2] - values[:, 1]) / values[:, 2], atol=2e-3)
     np.testing.assert_allclose(found["plane"], (values[:, 1] - values[:, 0]) / values[:, 2], atol=2e-3)
     np.testing.assert_allclose(found["upright"], vectors[:, 2, 2] ** 2, atol=0.02)
     np.testing.assert_allclose(found["flat"], vectors[:, 2, 0] ** 2, atol=0.02)
+
+
+def test_around_is_the_shape_of_the_three_by_three_columns():
+    xyz, _ = street()
+    seen, run = scene(xyz), cells.build(xyz, GRID)
+    mean = [np.add.reduceat(v, run.voxel[:-1]) / np.diff(run.voxel) for v in np.c_[xyz, seen.height][run.order].T]
+    column = np.floor(np.stack(mean[:2]) / 0.8).astype(int)
+    for row in np.random.default_rng(0).integers(0, len(seen.features), 20):
+        near = (np.abs(column - column[:, row, None]) <= 1).all(0)
+        c = np.cov(mean[0][near], mean[1][near], bias=True)
+        full = np.cov(np.stack([mean[0][near], mean[1][near], np.minimum(mean[3][near], 8.0)]), bias=True)
+        moments = np.array([c[0, 0], c[1, 1], full[2, 2], c[0, 1], full[0, 2], full[1, 2]], np.float32)[:, None]
+        for key, value in descriptors.of_covariance(moments, 0.2).items():
+            assert seen.features[row, features.INPUTS.index(f"around_{key}")] == pytest.approx(value[0], abs=0.05)
+        count = np.log(near.sum()) / 2.5 - 1.0
+        assert seen.features[row, features.INPUTS.index("around_count")] == pytest.approx(count, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["one", "pair", "same", "plane", "line", "far", "wide"])

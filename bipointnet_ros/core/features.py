@@ -9,11 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bipointnet_ros.core import cells, ground
+from bipointnet_ros.core import cells, descriptors, ground
 from bipointnet_ros.core.blueprint import Grid
+from bipointnet_ros.core.descriptors import BESIDE, EXTENT, HIGH, SHAPE
 
-_HIGH = 8.0  # m over the ground: higher is all the same
-_EPSILON = np.float32(1e-6)
+INPUTS = (
+    *("height", "height_fine", "range", "inside_x", "inside_y", "inside_z", "intensity", "density"),
+    *(f"{cell}_{key}" for cell in ("cube", "pillar") for key in SHAPE),
+    *(f"{cell}_{key}" for cell in ("column", "pillar", "block") for key in EXTENT),
+    *(f"{cell}_{key}" for cell in ("around", "pillar") for key in BESIDE),
+    *(f"around_{key}" for key in (*SHAPE, "count")),
+)
+BLIND = tuple(name for name in INPUTS if name not in ("range", "density"))  # these two betray the sensor
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,8 @@ def scene(xyz: np.ndarray, intensity, grid: Grid, inputs, argsort=None) -> Scene
     x, y, z = xyz[run.order].T.copy()
     floor = ground.level(z, run, grid.voxel * grid.cells[0])
     height = z - np.repeat(floor, np.diff(run.column))
-    rows = _Rows(run, x, y, z, height, intensity, grid)
-    columns = rows.columns(set(inputs))
+    rows = _Rows(run, x, y, z, height, grid)
+    columns = rows.columns(intensity)
     features = np.empty((len(run.voxel) - 1, len(inputs)), np.float32)
     for i, name in enumerate(inputs):
         features[:, i] = columns[name]
@@ -52,148 +59,66 @@ def scene(xyz: np.ndarray, intensity, grid: Grid, inputs, argsort=None) -> Scene
 
 
 class _Rows:
-    """The inputs of every voxel of one cloud; arrays are in key order, names as in ``INPUTS``."""
+    """The inputs of every voxel of one cloud; a voxel's place and height are the means of its points'."""
 
-    def __init__(self, run, x, y, z, height, intensity, grid):
+    def __init__(self, run: cells.Cells, x, y, z, height, grid: Grid):
         self.run, self.grid = run, grid
         self.size = np.diff(run.voxel).astype(np.float32)
-        self.x, self.y, self.z, self.h = (self._voxel_mean(v) for v in (x, y, z, height))
-        self.offsets = tuple(np.searchsorted(run.voxel, s).astype(np.int32) for s in run.scales)
+        self.x, self.y, self.z, self.h = (
+            np.add.reduceat(value, run.voxel[:-1]) / self.size for value in (x, y, z, height)
+        )
+        self.offsets = tuple(np.searchsorted(run.voxel, starts).astype(np.int32) for starts in run.scales)
         self.column = np.searchsorted(run.voxel, run.column).astype(np.int32)
-        self.intensity = intensity
 
-    def _voxel_mean(self, value):
-        return np.add.reduceat(value, self.run.voxel[:-1]) / self.size
-
-    def answer(self):
+    def answer(self) -> np.ndarray:
         answer = np.empty(len(self.run.order), np.int32)
         answer[self.run.order] = np.repeat(np.arange(len(self.size), dtype=np.int32), np.diff(self.run.voxel))
         return answer
 
-    def unsorted(self, value):
+    def unsorted(self, value) -> np.ndarray:
         out = np.empty_like(value)
         out[self.run.order] = value
         return out
 
-    def columns(self, wanted):
+    def columns(self, intensity) -> dict[str, np.ndarray]:
         """name -> (n,) float32, each in about -1..1."""
-        out = self._own()
-        out.update(self._shape("cube", self.offsets[0]))
-        for name, starts in (("column", self.column), ("pillar", self.offsets[1]), ("block", self.offsets[-1])):
-            out.update(self._extent(name, starts))
-        out.update(self._shape("pillar", self.offsets[1]))
-        out.update(self._around())
-        return out
+        cube, pillar = self.offsets[0], self.offsets[min(1, len(self.offsets) - 1)]
+        out = self._own(intensity)
+        for name, starts in (("cube", cube), ("pillar", pillar)):
+            out |= descriptors.shape(name, (self.x, self.y, self.z), starts, self.grid.voxel)
+        for name, starts in (("column", self.column), ("pillar", pillar), ("block", self.offsets[-1])):
+            out |= descriptors.extent(name, self.h, starts)
+        return out | self._neighbours(pillar)
 
-    def _own(self):
+    def _own(self, intensity):
         distance = np.sqrt(self.x**2 + self.y**2)
         edge = np.float32(self.grid.voxel * self.grid.cells[0])
         inside = [np.floor(v / edge) * -2.0 + v * (2.0 / edge) - 1.0 for v in (self.x, self.y, self.z)]
         return {
-            "height": np.clip(self.h, -1.0, _HIGH) / 4.0 - 1.0,
+            "height": np.clip(self.h, -1.0, HIGH) / 4.0 - 1.0,
             "height_fine": np.clip(self.h, -0.5, 1.5) - 0.5,
             "range": np.log(np.maximum(distance, 1.0)) / 2.5 - 1.0,
             "inside_x": inside[0],
             "inside_y": inside[1],
             "inside_z": inside[2],
-            "intensity": rank(self.intensity, self.run.order[self.run.voxel[:-1]]),
+            "intensity": rank(intensity, self.run.order[self.run.voxel[:-1]]),
             "density": np.log(self.size) / 2.0 - 0.5,
         }
 
-    def _extent(self, name, starts):
-        """Of a cell: its top and bottom over the ground, how far the point lies from both, how many rows it holds."""
-        count = np.diff(starts)
-        top = np.repeat(np.minimum(np.maximum.reduceat(self.h, starts[:-1]), _HIGH), count)
-        bottom = np.repeat(np.maximum(np.minimum.reduceat(self.h, starts[:-1]), -1.0), count)
-        return {
-            f"{name}_top": top / 4.0 - 1.0,
-            f"{name}_above": np.clip(top - self.h, 0.0, _HIGH) / 4.0 - 1.0,
-            f"{name}_bottom": np.clip(bottom, -1.0, 3.0) / 2.0 - 0.5,
-            f"{name}_count": np.repeat(np.log(count.astype(np.float32)) / 2.5 - 1.0, count),
-        }
-
-    def _shape(self, name, starts):
-        """Shape of a cell's rows by their covariance; all turn with the scene, none depends on where it looks."""
-        count = np.diff(starts)
-        first = np.repeat(starts[:-1], count)
-        x, y, z = (v - v[first] for v in (self.x, self.y, self.z))
-        mean = [np.add.reduceat(v, starts[:-1]) / count for v in (x, y, z)]
-        pairs = ((x, x, 0, 0), (y, y, 1, 1), (z, z, 2, 2), (x, y, 0, 1), (x, z, 0, 2), (y, z, 1, 2))
-        moments = [np.add.reduceat(a * b, starts[:-1]) / count - mean[i] * mean[j] for a, b, i, j in pairs]
-        values = shape(np.stack(moments).astype(np.float32), self.grid.voxel)
-        return {f"{name}_{key}": np.repeat(value, count) for key, value in values.items()}
-
-    def _around(self):
-        """Of the eight columns around the own one: how many reach over 0.5 m, and the mean of their tops."""
-        starts = self.column[:-1]
-        top = np.clip(np.maximum.reduceat(self.h, starts), 0.0, _HIGH)
-        place = self.run.column_xy + 1
-        grid = np.zeros(tuple(place.max(0) + 2), np.float32)
-        grid[place[:, 0], place[:, 1]] = top
-        near = np.stack([
-            grid[place[:, 0] + i, place[:, 1] + j] for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)
-        ])
-        count = np.diff(self.column)
-        return {
-            "around_tall": np.repeat((near > 0.5).mean(0, dtype=np.float32) * 2.0 - 1.0, count),
-            "around_top": np.repeat(near.mean(0) / 4.0 - 1.0, count),
-            "around_step": np.repeat((top - near.min(0)) / 4.0 - 1.0, count),
-        }
-
-
-def shape(moments: np.ndarray, voxel: float) -> dict[str, np.ndarray]:
-    """Covariances (6, S) float32 [m2] xx yy zz xy xz yz -> line, plane, upright, flat (0..1), spread, thick (-1..1).
-
-    line and plane say how like a line or a plane the points are, upright how vertical their longest axis is, flat how
-    vertical their normal is, spread and thick how far they reach along their longest and their shortest axis.
-    Eigenvalues by the trigonometric formula, squared z of an eigenvector by the minors.
-    """
-    xx, yy, zz, xy, xz, yz = moments
-    xx, yy, zz = (v + np.float32(0.01 * voxel * voxel) for v in (xx, yy, zz))
-    q = (xx + yy + zz) / 3.0
-    p = np.sqrt(((xx - q) ** 2 + (yy - q) ** 2 + (zz - q) ** 2 + 2.0 * (xy**2 + xz**2 + yz**2)) / 6.0) + _EPSILON
-    a, b, c = xx - q, yy - q, zz - q
-    determinant = a * (b * c - yz * yz) - xy * (xy * c - yz * xz) + xz * (xy * yz - b * xz)
-    angle = np.arccos(np.clip(determinant / (2.0 * p**3), -1.0, 1.0)) / 3.0
-    longest = q + 2.0 * p * np.cos(angle)
-    shortest = q + 2.0 * p * np.cos(angle + np.float32(2.0 * np.pi / 3.0))
-    middle = 3.0 * q - longest - shortest
-    trace, minor = xx + yy, xx * yy - xy * xy
-    return {
-        "line": (longest - middle) / longest,
-        "plane": (middle - shortest) / longest,
-        "upright": _squared_z(longest, middle, shortest, trace, minor),
-        "flat": _squared_z(shortest, longest, middle, trace, minor),
-        "spread": np.log(longest / np.float32(voxel * voxel) + 1.0) / 2.0 - 1.0,
-        "thick": np.log(np.maximum(shortest, 0.0) / np.float32(voxel * voxel) + 0.01) / 3.0 + 0.5,
-    }
-
-
-def _squared_z(value, other, third, trace, minor):
-    """Squared z component of the unit eigenvector of ``value``; 1/3 where it is not defined."""
-    below = (value - other) * (value - third)
-    z2 = (value * value - trace * value + minor) / np.where(np.abs(below) < 1e-12, np.inf, below)
-    return np.where(np.abs(below) < 1e-12, np.float32(1.0 / 3.0), np.clip(z2, 0.0, 1.0))
+    def _neighbours(self, pillar):
+        place, edge = self.run.column_xy, self.grid.voxel * self.grid.cells[0]
+        ratio = self.grid.cells[min(1, len(self.grid.cells) - 1)] // self.grid.cells[0]
+        of_pillar = place[np.searchsorted(self.column, pillar[:-1], "right") - 1] // ratio
+        out = descriptors.beside("around", self.h, self.column, place)
+        out |= descriptors.beside("pillar", self.h, pillar, of_pillar)
+        return out | descriptors.around("around", self.x, self.y, self.h, self.column, place, edge, self.grid.voxel)
 
 
 def rank(intensity, rows) -> np.ndarray:
     """Rank of some rows' intensity within the scan, -1..1; 0 where there is no intensity or only one value."""
     if intensity is None:
         return np.zeros(len(rows), np.float32)
-    some, count = np.unique(intensity[:: max(1, len(intensity) // 4096)], return_counts=True)
-    upto = np.concatenate([[0], np.cumsum(count)])
+    some = np.sort(intensity[:: max(1, len(intensity) // 4096)])
     value = intensity[rows]
-    place = np.searchsorted(some, value)  # one search of the distinct values answers how many lie below and up to
-    known = some[np.minimum(place, len(some) - 1)] == value
-    return ((upto[place] + upto[place + known]) / np.float32(upto[-1]) - 1.0).astype(np.float32)
-
-
-_SHAPE = ("line", "plane", "upright", "flat", "spread", "thick")
-_EXTENT = ("top", "above", "bottom", "count")
-INPUTS = (
-    *("height", "height_fine", "range", "inside_x", "inside_y", "inside_z", "intensity", "density"),
-    *(f"{cell}_{key}" for cell in ("cube", "pillar") for key in _SHAPE),
-    *(f"{cell}_{key}" for cell in ("column", "pillar", "block") for key in _EXTENT),
-    *("around_tall", "around_top", "around_step"),
-)
-BLIND = tuple(name for name in INPUTS if name not in ("range", "density"))  # these two betray the sensor
+    below, upto = np.searchsorted(some, value, "left"), np.searchsorted(some, value, "right")
+    return ((below + upto) / np.float32(len(some)) - 1.0).astype(np.float32)

@@ -24,7 +24,8 @@ from bipointnet_ros.core import features
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter
 from bipointnet_ros.dataset import IGNORED
 from bipointnet_ros.scores import Confusion
-from bipointnet_ros.training import data, models, run, scenes, train
+from bipointnet_ros.training import data, models, paste, run, scan, scenes, train
+from bipointnet_ros.training.augmentation import augmented
 from bipointnet_ros.training.norm import BatchNorm
 
 MOST_ROWS = 65536  # what ``points`` of a model means here: how many rows a thinned scan may have
@@ -40,6 +41,7 @@ class Recipe:
     rate: float = 2e-3
     warm_up: float = 0.03
     smoothing: float = 0.05
+    things: int = 12
     width: int = 128
     voxel: float = 0.2
     cells: tuple[int, ...] = (4, 12, 36)
@@ -64,6 +66,7 @@ class SceneRun(run.Run):
         self.blueprint = cell_segmenter(recipe.inputs, len(classes), grid, recipe.width)
         self.net = models.build(self.blueprint)
         self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate)
+        self.banks = [paste.things(scans, self.classes) if recipe.things else [] for scans in sets]
         self.weight = torch.from_numpy(class_weights(sets, counts, len(classes)))
 
     def batches(self, epoch: int, steps: int):
@@ -71,7 +74,8 @@ class SceneRun(run.Run):
         rng = np.random.default_rng([self.recipe.seed, epoch])
         stream = scenes.mixed(self.sets, self.counts, rng)
         for _ in range(steps):
-            yield scenes.batch([scenes.augmented(scan, rng) for scan in next(stream)], self.blueprint)
+            scans = [augmented(one, rng, self.banks[i], self.recipe.things) for i, one in next(stream)]
+            yield scenes.batch(scans, self.blueprint)
 
     def train_epoch(self, show=lambda part: None) -> dict:
         """``recipe.steps`` steps; returns the mean loss."""
@@ -114,10 +118,10 @@ class SceneRun(run.Run):
         """Every point of the scans answered by its voxel's row, in evaluation mode."""
         self.net.eval()
         found = Confusion(self.classes)
-        for scan in scans:
-            seen = features.scene(scan.xyz, scan.intensity, self.blueprint.grid, self.blueprint.inputs)
+        for one in scans:
+            seen = features.scene(one.xyz, one.intensity, self.blueprint.grid, self.blueprint.inputs)
             row = self.net(torch.from_numpy(seen.features), seen.offsets).argmax(1).numpy()
-            found.add(scan.label, row[seen.answer])
+            found.add(one.label, row[seen.answer])
         return found
 
     def scores(self) -> dict:
@@ -132,7 +136,7 @@ class SceneRun(run.Run):
 
 def class_weights(sets, counts, classes: int) -> np.ndarray:
     """(classes,) float32: share in the mix ** -0.5, at most 8 times that of all points; mean 1 over the points."""
-    labels = [np.concatenate([scan.label for scan in scans]) for scans in sets]
+    labels = [np.concatenate([one.label for one in scans]) for scans in sets]
     found = [np.bincount(label, minlength=256)[:classes] for label in labels]
     share = sum(count / len(scans) * points for count, scans, points in zip(counts, sets, found))
     share = share / share.sum()
@@ -144,10 +148,10 @@ def start(folder, files, counts, val, recipe: Recipe, stride: int = 1) -> SceneR
     """A fresh run, or the one in the folder; DataError when the folder holds another recipe or the classes differ."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    loaded = [scenes.load(path) for path in files]
+    loaded = [scan.load(path) for path in files]
     if len({classes for _, classes in loaded}) != 1:
         raise data.DataError(f"expected the same classes in all of {', '.join(files)}: prepare them with one table")
-    judged = {Path(path).stem: scenes.load(path)[0][::stride] for path in val}
+    judged = {Path(path).stem: scan.load(path)[0][::stride] for path in val}
     fresh = SceneRun(folder, [scans for scans, _ in loaded], counts, judged, loaded[0][1], recipe)
     config = {"blueprint": fresh.blueprint.to_json(), "classes": list(fresh.classes), "points": MOST_ROWS,
               "sampling": "voxel",
