@@ -1,0 +1,42 @@
+"""Shipped models: each answers its golden input bit for bit on every backend, without torch, and has its card."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bipointnet_ros.core import kernels, model_file
+from bipointnet_ros.core.network import Network
+
+FOLDER = Path(__file__).parents[1] / "models"
+SHIPPED = sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+
+
+def answer(model, golden, backend):
+    network = Network(model, kernels.choose(backend))
+    offsets = [golden[name] for name in sorted(golden.files) if name.startswith("offsets")]
+    return network.segment(golden["input"], offsets) if offsets else network.classify(golden["input"])
+
+
+@pytest.mark.parametrize("backend", kernels.available())
+@pytest.mark.parametrize("name", SHIPPED)
+def test_golden_answer(name, backend):
+    model = model_file.read(FOLDER / f"{name}.safetensors")
+    with np.load(FOLDER / f"{name}.golden.npz", allow_pickle=False) as golden:
+        logits = answer(model, golden, backend)
+        np.testing.assert_array_equal(logits, golden["logits"])
+        np.testing.assert_array_equal(logits.argmax(1), golden["label"])
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if (FOLDER / f"{name}.md").is_file()] or ["no card at all"])
+def test_card_says_what_a_user_must_know(name):
+    card = (FOLDER / f"{name}.md").read_text()
+    for heading in ("Data", "Licence", "Command", "Numbers", "Limits"):
+        assert f"## {heading}" in card
+    assert {"data", "licence", "command", "seed"} <= set(model_file.read(FOLDER / f"{name}.safetensors").training)
+
+
+def test_modelnet40_is_the_vanilla_network_in_172000_bytes():
+    path = FOLDER / "modelnet40.safetensors"
+    assert model_file.read(path).blueprint.weights() == 805_056
+    assert path.stat().st_size <= 172_000
