@@ -59,3 +59,18 @@ def product_moments(rows, weight) -> tuple[torch.Tensor, torch.Tensor]:
         return mean, var
     mean, covariance = packed.moments(rows)
     return weight @ mean, ((weight @ covariance) * weight).sum(1).clamp_min(0.0)
+
+
+@torch.no_grad()
+def settle(net: nn.Module, batches):
+    """Replace every running statistic by its plain mean over ``batches``, each a tuple of the network's arguments."""
+    norms = [m for m in net.modules() if isinstance(m, BatchNorm)]
+    momentum = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = None
+        norm.batches.zero_()
+    net.train()
+    for batch in batches:
+        net(*batch)
+    for norm, value in zip(norms, momentum):
+        norm.momentum = value

@@ -14,7 +14,7 @@ from torch.nn import functional
 from bipointnet_ros.core.blueprint import Blueprint, vanilla
 from bipointnet_ros.dataset import Objects
 from bipointnet_ros.training import data, models
-from bipointnet_ros.training.norm import BatchNorm
+from bipointnet_ros.training.norm import settle
 from bipointnet_ros.training.recipe import Recipe
 
 
@@ -71,20 +71,12 @@ class Run:
         divergence = functional.kl_div(ours, target, reduction="batchmean") * self.recipe.temperature**2
         return (1.0 - self.recipe.distil) * loss + self.recipe.distil * divergence
 
-    @torch.no_grad()
     def settle_norms(self, batches: int = 100):
         """Replace the running statistics by plain means over training clouds without augmentation."""
-        norms = [m for m in self.net.modules() if isinstance(m, BatchNorm)]
-        momentum = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.momentum = None
-            norm.batches.zero_()
-        self.net.train()
         order = np.random.default_rng(self.recipe.seed).permutation(len(self.train.labels))
-        for rows in np.array_split(order, max(len(order) // self.recipe.batch, 1))[:batches]:
-            self.net(torch.from_numpy(self.train.points[rows][:, : self.recipe.points]))
-        for norm, value in zip(norms, momentum):
-            norm.momentum = value
+        some = np.array_split(order, max(len(order) // self.recipe.batch, 1))[:batches]
+        clouds = self.train.points[:, : self.recipe.points]
+        settle(self.net, ((torch.from_numpy(clouds[rows]),) for rows in some))
 
     def accuracy(self, objects: Objects) -> float:
         return float((predict(self.net, objects.points[:, : self.recipe.points]) == objects.labels).mean())

@@ -26,7 +26,7 @@ from bipointnet_ros.dataset import IGNORED
 from bipointnet_ros.scores import Confusion
 from bipointnet_ros.training import data, models, paste, run, scan, scenes, train
 from bipointnet_ros.training.augmentation import augmented
-from bipointnet_ros.training.norm import BatchNorm
+from bipointnet_ros.training.norm import settle
 
 MOST_ROWS = 65536  # what ``points`` of a model means here: how many rows a thinned scan may have
 FEWEST_POINTS = 2000  # true points of a class whose IoU counts in the mean
@@ -99,19 +99,10 @@ class SceneRun(run.Run):
         label, smoothing = torch.from_numpy(batch.label), self.recipe.smoothing
         return functional.cross_entropy(logits, label, self.weight, ignore_index=IGNORED, label_smoothing=smoothing)
 
-    @torch.no_grad()
     def settle_norms(self, batches: int = 100):
         """Replace the running statistics by plain means over augmented batches of the mix."""
-        norms = [m for m in self.net.modules() if isinstance(m, BatchNorm)]
-        momentum = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.momentum = None
-            norm.batches.zero_()
-        self.net.train()
-        for batch in self.batches(self.recipe.epochs, batches):
-            self.net(torch.from_numpy(batch.features), batch.offsets)
-        for norm, value in zip(norms, momentum):
-            norm.momentum = value
+        mix = self.batches(self.recipe.epochs, batches)
+        settle(self.net, ((torch.from_numpy(batch.features), batch.offsets) for batch in mix))
 
     @torch.no_grad()
     def confusion(self, scans) -> Confusion:
