@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bipointnet_ros import dataset
-from bipointnet_ros.core import ground, segments
+from bipointnet_ros.core import boxes, clusters, ground, segments
 
 NAMES = ("ground", "vegetation", "structure", "vehicle", "person", "pole")
 DRIVE = Path(__file__).parent.parent / "demo" / "drive" / "pandaset_002_44-55.npz"
@@ -42,7 +42,7 @@ def iou(a, b):
 
 def test_clusters_equal_a_slow_flood_fill():
     xy = np.random.default_rng(0).uniform(0, 12, (300, 2)).astype(np.float32)
-    found = segments.clusters(xy, 0.5)
+    found = clusters.clusters(xy, 0.5)
     cells = {tuple(c) for c in np.floor(xy / np.float32(0.5)).astype(int)}
     number, k = {}, 0
     for start in sorted(cells):
@@ -61,13 +61,13 @@ def test_clusters_equal_a_slow_flood_fill():
 
 def test_components_of_a_long_chain():
     a = np.random.default_rng(0).permutation(5000)
-    root = segments.components(5001, a, a + 1)
+    root = clusters.components(5001, a, a + 1)
     assert (root == 0).all()
-    assert segments.components(4, np.array([0]), np.array([3])).tolist() == [0, 1, 2, 0]
+    assert clusters.components(4, np.array([0]), np.array([3])).tolist() == [0, 1, 2, 0]
 
 
 def test_no_points_no_clusters():
-    assert segments.clusters(np.zeros((0, 2), np.float32), 0.5).shape == (0,)
+    assert clusters.clusters(np.zeros((0, 2), np.float32), 0.5).shape == (0,)
     instance, objects = segments.objects(np.zeros((0, 3), np.float32), *np.zeros((3, 0)), NAMES)
     assert instance.shape == (0,) and objects == ()
 
@@ -79,7 +79,7 @@ def test_no_points_no_clusters():
 @pytest.mark.parametrize("place", [(9.0, 3.0), (-6.0, 11.0)])
 def test_boxes_hug_cars(place, yaw):
     xyz = car(*place, yaw)
-    x, y, z, length, width, height, found = segments.boxes(xyz, xyz[:, 2], np.array([0, len(xyz)]))[0]
+    x, y, z, length, width, height, found = boxes.boxes(xyz, xyz[:, 2], np.array([0, len(xyz)]))[0]
     assert iou((*place, 4.4, 1.8, yaw), (x, y, length, width, found)) > 0.85
     assert length >= width and -np.pi / 2 <= found < np.pi / 2
     assert z == pytest.approx(0.75, abs=0.05) and height == pytest.approx(1.5, abs=0.05)
@@ -89,22 +89,22 @@ def test_many_boxes_at_once_equal_one_at_a_time():
     cars = [car(10 * i, 5, 0.3 * i, seed=i, n=100 + 50 * i) for i in range(1, 6)]
     starts = np.concatenate([[0], np.cumsum([len(c) for c in cars])])
     together = np.concatenate(cars)
-    alone = np.concatenate([segments.boxes(c, c[:, 2], np.array([0, len(c)])) for c in cars])
-    np.testing.assert_allclose(segments.boxes(together, together[:, 2], starts), alone, atol=1e-5)
+    alone = np.concatenate([boxes.boxes(c, c[:, 2], np.array([0, len(c)])) for c in cars])
+    np.testing.assert_allclose(boxes.boxes(together, together[:, 2], starts), alone, atol=1e-5)
 
 
 def test_a_box_reaches_down_to_the_ground_only_for_what_stands_there():
     xyz = np.random.default_rng(0).uniform(0, 1, (100, 3)).astype(np.float32)
     starts = np.array([0, 100])
-    standing = segments.boxes(xyz, xyz[:, 2] + 0.4, starts)[0]
-    hanging = segments.boxes(xyz, xyz[:, 2] + 2.0, starts)[0]
+    standing = boxes.boxes(xyz, xyz[:, 2] + 0.4, starts)[0]
+    hanging = boxes.boxes(xyz, xyz[:, 2] + 2.0, starts)[0]
     assert standing[2] - standing[5] / 2 == pytest.approx(-0.4, abs=0.02)
     assert hanging[2] - hanging[5] / 2 == pytest.approx(xyz[:, 2].min(), abs=1e-5)
 
 
 def test_the_smallest_things_have_a_box():
     for xyz in (np.ones((1, 3)), np.ones((9, 3)), np.c_[np.linspace(0, 2, 9), np.zeros((9, 2))]):
-        box = segments.boxes(xyz.astype(np.float32), xyz[:, 2], np.array([0, len(xyz)]))[0]
+        box = boxes.boxes(xyz.astype(np.float32), xyz[:, 2], np.array([0, len(xyz)]))[0]
         assert np.isfinite(box).all() and (box[3:6] > 0).all()
 
 

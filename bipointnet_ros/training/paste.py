@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bipointnet_ros.core import ground, segments
+from bipointnet_ros.core import clusters, ground
 from bipointnet_ros.training.scan import Scan
 
 FEWEST, MOST = 15, 4000  # points of a thing
@@ -44,7 +44,7 @@ def _of(scan: Scan, height, label: int, name: str):
     rows = np.flatnonzero(scan.label == label)
     if len(rows) < FEWEST:
         return
-    order, starts = segments.runs(_pieces(scan.xyz[rows, :2], name))
+    order, starts = clusters.runs(_pieces(scan.xyz[rows, :2], name))
     for a, b in zip(starts[:-1], starts[1:]):
         part = rows[order[a:b]]
         if FEWEST <= len(part) <= MOST and np.ptp(scan.xyz[part, :2], axis=0).max() < LONGEST:
@@ -54,7 +54,7 @@ def _of(scan: Scan, height, label: int, name: str):
 
 def _pieces(xy, name: str):
     if name != "vegetation":
-        return segments.clusters(xy, _EDGE)
+        return clusters.clusters(xy, _EDGE)
     return np.unique(np.floor(xy / _PIECE), axis=0, return_inverse=True)[1].reshape(-1)
 
 
