@@ -154,6 +154,15 @@ def test_specks_are_no_objects(two_cars_and_a_person):
     assert len(objects) == 3 and not instance[-3:].any()
 
 
+@pytest.mark.parametrize("name, long, count", [("vehicle", 0.4, 0), ("vehicle", 4.0, 1), ("person", 0.5, 1),
+                                               ("person", 5.0, 0), ("pole", 0.3, 1), ("pole", 9.0, 0)])
+def test_things_have_the_size_of_their_kind(name, long, count):
+    xyz = np.random.default_rng(0).uniform([9, 0, 0], [9 + long, 0.3, 1.5], (400, 3)).astype(np.float32)
+    label = np.full(400, NAMES.index(name) + 1)
+    _, objects = segments.objects(xyz, xyz[:, 2], label, np.ones(400, np.float32), NAMES)
+    assert len(objects) == count
+
+
 def test_standing_things_whatever_they_are(two_cars_and_a_person):
     xyz, label = two_cars_and_a_person
     parts = segments.standing(xyz, xyz[:, 2])

@@ -43,17 +43,19 @@ class Object:
 
 @dataclass(frozen=True)
 class Kind:
-    """How points of a class become objects: cell edge [m], fewest points, fewest metres over the ground."""
+    """How points of a class become objects: cell edge [m], fewest points, metres over the ground, diagonal [m]."""
 
     edge: float
     points: int
     height: float
+    shortest: float = 0.0
+    longest: float = np.inf
 
 
 KINDS = {
-    "vehicle": Kind(0.35, 12, 0.5),
-    "person": Kind(0.25, 6, 0.5),
-    "pole": Kind(0.25, 6, 0.8),
+    "vehicle": Kind(0.35, 12, 0.5, shortest=0.8),  # less of a car is a speck on a hedge; a row of cars may touch
+    "person": Kind(0.25, 6, 0.5, longest=3.0),
+    "pole": Kind(0.25, 6, 0.8, longest=4.0),
 }
 ANYTHING = Kind(0.35, 20, 0.3)
 _BELOW = -0.5  # m under the ground: not a thing
@@ -91,7 +93,11 @@ def _things(xyz, height, rows, kind: Kind) -> list[np.ndarray]:
     cluster = clusters(xyz[rows, :2], kind.edge)
     order, starts = runs(cluster)
     parts = (rows[order[a:b]] for a, b in zip(starts[:-1], starts[1:]) if b - a >= kind.points)
-    return [part for part in parts if height[part].max() > kind.height]
+    return [part for part in parts if height[part].max() > kind.height and _fits(xyz[part, :2], kind)]
+
+
+def _fits(xy, kind: Kind) -> bool:
+    return kind.shortest <= np.hypot(*np.ptp(xy, axis=0)) <= kind.longest
 
 
 def _numbered(xyz, height, confidence, found):
