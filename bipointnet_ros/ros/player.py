@@ -46,7 +46,6 @@ class Player(Node):
         self._give_up = time.monotonic() + options.wait
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / options.rate, self._play, clock=steady)
-        self.create_timer(1.0, self._report, clock=steady)
 
     def start(self):
         topic, rate = self._clouds.topic_name, self._options.rate
@@ -69,6 +68,7 @@ class Player(Node):
         msg.header.stamp = self.get_clock().now().to_msg()
         self._clouds.publish(msg)
         self.sent += 1
+        self._report()
         if self.sent == self._count:
             self.finished.set()
 
