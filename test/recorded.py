@@ -7,7 +7,7 @@ import struct
 import numpy as np
 
 from bipointnet_ros.core import bits
-from bipointnet_ros.core.kernels import Native
+from bipointnet_ros.core.kernels import Native, prepared_bytes
 from bipointnet_ros.core.reference import Reference, distance
 
 _LETTERS = {"lift": "L", "layer": "Y", "limits": "S", "dense": "D", "merge": "M", "logits": "G", "argsort": "A"}
@@ -141,7 +141,7 @@ def _extremes(recorder, rng):
     ranges = list(zip(offsets, offsets[1:]))
     value = np.array([every[a:b].min(0) for a, b in ranges], np.int16)
     row = np.array([a + every[a:b].argmin(0) for a, b in ranges], np.int32)
-    scratch = np.zeros(-(-channels // 64) * 64 * 16 * width, np.uint8)
+    scratch = np.zeros(prepared_bytes(channels, width), np.uint8)
     recorder.training("extremes", [x, weight, offsets, len(ranges), channels, width, scratch, value, row], [value, row])
 
 

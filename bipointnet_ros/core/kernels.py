@@ -17,7 +17,6 @@ from bipointnet_ros.core.reference import Reference, Weights
 
 VARIABLE = "BIPOINTNET_BACKEND"
 MAX_LAYER_INPUTS = 248  # distances of a layer are counted in bytes
-_LANES, _CODES = 64, 84  # BPN_PREPARED_BYTES of native/kernels.h: channels of a tile, most bytes of codes a channel
 _TABLE_BYTES = 1 << 18  # larger tables of logits than this are slower than the sums they replace
 
 
@@ -39,6 +38,11 @@ def choose(name: str = "auto"):
         names = ", ".join(available())
         raise BackendError(f"backend must be auto or one of {names}, which run here, got '{name}'{hint}")
     return Reference() if name == Reference.name else Native(name, library.backends()[name])
+
+
+def prepared_bytes(outputs: int, width: int) -> int:
+    """Room for the prepared weights of ``width`` words a channel: BPN_PREPARED_BYTES of native/kernels.h."""
+    return -(-outputs // 64) * 64 * 16 * width + outputs * 84
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Native:
         if inputs > MAX_LAYER_INPUTS:
             return Weights(weight, inputs)
         outputs, width = weight.shape
-        layout = np.empty(-(-outputs // _LANES) * _LANES * 16 * width + outputs * _CODES, np.uint8)
+        layout = np.empty(prepared_bytes(outputs, width), np.uint8)
         self._bound("prepare", weight, outputs, inputs, layout)()
         return Weights(weight, inputs, layout)
 

@@ -1,13 +1,13 @@
 /* AVX2: the layout is in avx2_tile.h; what plain C says well is common.h, compiled for AVX2 here. */
 #if defined(__x86_64__)
 #include "avx2_tile.h"
-#include "avx2_train.h"
 #include "sort.h"
 
 #define PLANE_BYTES 32
 #define CARRY(a, b, x, c) (((a) & (b)) | ((x) & (c)))
 #define ANY(p) !_mm256_testz_si256((__m256i)(p), (__m256i)(p))
-#include "slices.h"
+#include "slices_layer.h"
+#include "slices_train.h"
 
 #define POINTS 6  /* rows of a tile: 12 accumulators, 2 weights and a table row fill the registers */
 #define BLOCK 252 /* rows whose nibbles are spread at once; a multiple of POINTS */
@@ -339,7 +339,7 @@ const struct bpn_backend bpn_avx2 = {
     .merge = merge,
     .logits = logits,
     .argsort = bpn_argsort,
-    .extremes = bpn_avx2_extremes,
+    .extremes = extremes,
     .segment_max = segment_max,
 };
 

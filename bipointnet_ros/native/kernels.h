@@ -55,7 +55,7 @@ struct bpn_backend {
     void (*argsort)(const uint64_t *keys, int32_t n, uint64_t *scratch, int32_t *out);
 
     /* Training: per (group, channel) the smallest distance and the first row that attains it. x (n, W), weight (C, W),
-     * W <= 4, no group empty; scratch BPN_TILE_BYTES(C, W) bytes; value, row (S, C). */
+     * W <= 4, no group empty; scratch BPN_PREPARED_BYTES(C, W) bytes; value, row (S, C). */
     void (*extremes)(const uint64_t *x, const uint64_t *weight, const int32_t *offsets, int32_t S, int32_t C, int32_t W,
                      uint8_t *scratch, int16_t *value, int32_t *row);
 

@@ -8,7 +8,8 @@
 #define PLANE_BYTES 16
 #define CARRY(a, b, x, c) (((a) & (b)) | ((x) & (c)))
 #define ANY(p) (((p)[0] | (p)[1]) != 0)
-#include "slices.h"
+#include "slices_layer.h"
+#include "slices_train.h"
 
 #define WORDS_OF_TILE (BPN_TILE / 8)
 #define EACH_BYTE 0x0101010101010101u
@@ -166,24 +167,6 @@ static void logits(const uint64_t *x, int32_t r, int32_t K, const float *weight,
                    int32_t lanes, const float *bias, float *out)
 {
     bpn_logits(x, r, K, weight, tables, C, lanes, bias, out);
-}
-
-static void extremes(const uint64_t *x, const uint64_t *weight, const int32_t *offsets, int32_t S, int32_t C, int32_t W,
-                     uint8_t *scratch, int16_t *value, int32_t *row)
-{
-    (void)scratch;
-    for (int32_t s = 0; s < S; s++, value += C, row += C) {
-        for (int32_t c = 0; c < C; c++)
-            value[c] = INT16_MAX;
-        for (int32_t i = offsets[s]; i < offsets[s + 1]; i++)
-            for (int32_t c = 0; c < C; c++) {
-                int count = bpn_distance(x + (size_t)i * (size_t)W, weight + (size_t)c * (size_t)W, W);
-                if (count < value[c]) {
-                    value[c] = (int16_t)count;
-                    row[c] = i;
-                }
-            }
-    }
 }
 
 static void segment_max(const float *z, const int32_t *offsets, int32_t S, int32_t C, float *value, int32_t *row)

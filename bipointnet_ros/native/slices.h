@@ -9,11 +9,20 @@
  * 2. The adders start from 256 - limit in place of 0: the carry out of plane 7 is [distance >= limit].
  * 3. An OR over rows needs no row after the first that fires: channels that are set are not looked at again.
  *
- * Before the include: PLANE_BYTES; CARRY(a, b, x, c), the carry of a + b + c where x = a ^ b; ANY(p), is any bit set. */
+ * Before the include: PLANE_BYTES; CARRY(a, b, x, c), the carry of a + b + c where x = a ^ b; ANY(p), is any bit set;
+ * where they help the compiler: ORDER(pointer, plane), no load from pointer before plane is known; OPAQUE(pointer), add
+ * no constant to pointer ahead of time. */
 #ifndef BPN_SLICES_H
 #define BPN_SLICES_H
 
 #include "common.h"
+
+#ifndef ORDER
+#define ORDER(pointer, plane)
+#endif
+#ifndef OPAQUE
+#define OPAQUE(pointer)
+#endif
 
 #define LANES (8 * PLANE_BYTES)
 #define SLICE_WORDS (PLANE_BYTES / 8)
@@ -47,14 +56,17 @@ BPN_INLINE plane add(plane *acc, plane b, plane c)
 
 BPN_INLINE const struct sum3 *look_up(const struct sum3 table[PATTERNS], uint8_t code)
 {
-    return (const struct sum3 *)((const char *)table + (size_t)code * (sizeof(struct sum3) / 8));
+    const char *p = (const char *)table + (size_t)code * (sizeof(struct sum3) / 8);
+    OPAQUE(p);
+    return (const struct sum3 *)p;
 }
 
-/* Four groups: their low and high planes go into acc[0] and acc[1]; returns carries of weight 4. */
+/* Four groups, in an order that keeps few planes alive: their low and high planes go into acc[0] and acc[1]; returns carries of weight 4. */
 BPN_INLINE struct three take4(plane *acc, const struct sum3 (*table)[PATTERNS], const uint8_t *code)
 {
-    const struct sum3 *p = look_up(table[0], code[0]), *q = look_up(table[1], code[1]);
-    const struct sum3 *r = look_up(table[2], code[2]), *s = look_up(table[3], code[3]);
+    ORDER(table, acc[0]);
+    const struct sum3 *p = look_up(table[0], code[0]), *q = look_up(table[0], code[1]) + PATTERNS;
+    const struct sum3 *r = look_up(table[0], code[2]) + 2 * PATTERNS, *s = look_up(table[0], code[3]) + 3 * PATTERNS;
     plane first = add(&acc[0], p->low, q->low), second;
     struct three out;
     out.a = add(&acc[1], p->high, q->high);
@@ -80,50 +92,43 @@ DEFINE_TAKE(16, 8, 3)
 DEFINE_TAKE(32, 16, 4)
 DEFINE_TAKE(64, 32, 5)
 
-/* Planes of one weight that wait to be added. */
-struct bag {
-    plane held[6];
-    int count;
-};
-
-BPN_INLINE void put(struct bag *bag, plane p)
+/* Planes of one weight wait[0..count - 1] are added to acc; the carries wait in their place. Returns how many. */
+BPN_INLINE int carry_over(plane *acc, plane wait[6], int count)
 {
-    bag->held[bag->count++] = p;
+    if (count >= 2)
+        wait[0] = add(acc, wait[0], wait[1]);
+    if (count >= 4)
+        wait[1] = add(acc, wait[2], wait[3]);
+    if (count >= 6)
+        wait[2] = add(acc, wait[4], wait[5]);
+    if (count % 2) {
+        plane last = wait[count - 1];
+        wait[count / 2] = *acc & last;
+        *acc ^= last;
+    }
+    return (count + 1) / 2;
 }
 
-BPN_INLINE void put3(struct bag *bag, struct three t)
+BPN_INLINE int join(plane wait[6], int count, struct three carries)
 {
-    put(bag, t.a);
-    put(bag, t.b);
-    put(bag, t.c);
+    wait[count] = carries.a;
+    wait[count + 1] = carries.b;
+    wait[count + 2] = carries.c;
+    return count + 3;
 }
 
-/* Adds the bag to acc; what carries is the next bag. */
-BPN_INLINE struct bag carry_over(plane acc, struct bag bag)
-{
-    struct bag next = {.count = 0};
-    if (bag.count >= 2)
-        put(&next, add(&acc, bag.held[0], bag.held[1]));
-    if (bag.count >= 4)
-        put(&next, add(&acc, bag.held[2], bag.held[3]));
-    if (bag.count >= 6)
-        put(&next, add(&acc, bag.held[4], bag.held[5]));
-    if (bag.count % 2)
-        put(&next, acc & bag.held[bag.count - 1]);
-    return next;
-}
-
-/* [distance >= limit] of LANES rows to one channel, limit >= 1. groups is a constant of the caller. */
-BPN_INLINE plane reaches(const struct slices *slices, const uint8_t *code, uint8_t limit, int groups)
+/* acc (8 planes, lowest first) = 256 - limit + distance of LANES rows to one channel, without the carry out of it, which
+ * is returned: [distance >= limit]. 1 <= limit <= 255, distance <= 252; groups is a constant of the caller. */
+BPN_INLINE plane sum_up(plane acc[8], const struct slices *slices, const uint8_t *code, uint8_t limit, int groups)
 {
     const plane_bytes start = (plane_bytes){0} + (uint8_t)(0 - limit);
     const struct sum3(*table)[PATTERNS] = slices->table;
-    struct bag bag = {.count = 0};
-    plane acc[8], out = {0};
+    struct three t64, t32, t16, t8; /* carries of the binary digits of groups */
+    plane wait[6] = {{0}};
+    int count = 0;
 #pragma GCC unroll 8
     for (int i = 0; i < 8; i++)
         acc[i] = (plane)((start & (uint8_t)(1 << i)) != 0);
-    struct three t64, t32, t16, t8; /* the binary digits of groups */
     if (groups & 64)
         t64 = take64(acc, table, code);
     table += groups & 64, code += groups & 64;
@@ -137,41 +142,22 @@ BPN_INLINE plane reaches(const struct slices *slices, const uint8_t *code, uint8
         t8 = take8(acc, table, code);
     table += groups & 8, code += groups & 8;
     if (groups & 4)
-        put3(&bag, take4(acc, table, code));
-    bag = carry_over(acc[2], bag);
+        count = join(wait, count, take4(acc, table, code));
+    count = carry_over(&acc[2], wait, count);
     if (groups & 8)
-        put3(&bag, t8);
-    bag = carry_over(acc[3], bag);
+        count = join(wait, count, t8);
+    count = carry_over(&acc[3], wait, count);
     if (groups & 16)
-        put3(&bag, t16);
-    bag = carry_over(acc[4], bag);
+        count = join(wait, count, t16);
+    count = carry_over(&acc[4], wait, count);
     if (groups & 32)
-        put3(&bag, t32);
-    bag = carry_over(acc[5], bag);
+        count = join(wait, count, t32);
+    count = carry_over(&acc[5], wait, count);
     if (groups & 64)
-        put3(&bag, t64);
-    bag = carry_over(acc[7], carry_over(acc[6], bag)); /* at most one of these carries is set */
-    for (int i = 0; i < bag.count; i++)
-        out |= bag.held[i];
-    return out;
-}
-
-typedef void test(const struct slices *slices, const uint8_t *code, uint8_t limit, plane *fired);
-
-#define DEFINE_FIRES(GROUPS)                                                                                          \
-    static void fires##GROUPS(const struct slices *slices, const uint8_t *code, uint8_t limit, plane *fired)          \
-    {                                                                                                                 \
-        *fired = ~reaches(slices, code, limit, GROUPS);                                                               \
-    }
-DEFINE_FIRES(12)
-DEFINE_FIRES(24)
-DEFINE_FIRES(44)
-DEFINE_FIRES(84)
-
-static test *fires_of(int K)
-{
-    int groups = bpn_slice_groups(K);
-    return groups == 12 ? fires12 : groups == 24 ? fires24 : groups == 44 ? fires44 : fires84;
+        count = join(wait, count, t64);
+    count = carry_over(&acc[6], wait, count);
+    count = carry_over(&acc[7], wait, count);
+    return count > 1 ? wait[0] | wait[1] : wait[0]; /* at most one of them is set */
 }
 
 /* 64 x 64 bits in each word of the planes: bit k of word w of m[i] <-> bit i of word w of m[k]. */
@@ -213,84 +199,6 @@ static void slice_rows(struct slices *slices, const uint64_t *x, int rows, int K
             slices->table[g][pattern] = (struct sum3){a, high};
             slices->table[g][PATTERNS - 1 - pattern] = (struct sum3){~a, ~high}; /* 3 - sum */
         }
-}
-
-/* Bits of a layer for each row; limit (C), codes (C, groups). */
-static void sliced_own(const uint64_t *x, int n, int K, const uint8_t *codes, int C, const uint8_t *limit, uint64_t *own)
-{
-    test *fires = fires_of(K);
-    int W = BPN_WORDS(K), Cw = BPN_WORDS(C), groups = bpn_slice_groups(K);
-    struct slices slices;
-    plane bits[64];
-    for (int first = 0; first < n; first += LANES) {
-        int rows = bpn_least(LANES, n - first);
-        slice_rows(&slices, x + (size_t)first * (size_t)W, rows, K);
-        for (int t = 0; t < Cw; t++) {
-            memset(bits, 0, sizeof bits);
-            for (int c = 64 * t; c < bpn_least(64 * t + 64, C); c++)
-                if (limit[c])
-                    fires(&slices, codes + (size_t)c * (size_t)groups, limit[c], &bits[c % 64]);
-            transpose(bits);
-            for (int i = 0; i < rows; i++)
-                own[(size_t)(first + i) * (size_t)Cw + (size_t)t] = bits[i % 64][i / 64];
-        }
-    }
-}
-
-/* Looks at the channels of a word that no row has set yet; limits of 0 must be marked as done. */
-static uint64_t look(const struct slices *slices, test *fires, const uint8_t *codes, int groups, const uint8_t *limit,
-                     uint64_t open)
-{
-    uint64_t found = 0;
-    plane fired;
-    for (; open; open &= open - 1) {
-        int c = __builtin_ctzll(open);
-        fires(slices, codes + c * groups, limit[c], &fired);
-        found |= (uint64_t)ANY(fired) << c;
-    }
-    return found;
-}
-
-/* The channels of a word that can fire at all. */
-static uint64_t channels_to_look_at(const uint8_t *limit, int count)
-{
-    uint64_t open = 0;
-    for (int c = 0; c < count; c++)
-        open |= (uint64_t)(limit[c] != 0) << c;
-    return open;
-}
-
-/* OR of the bits of a layer over the rows of one group; pool (Cw) is cleared by the caller. */
-static void sliced_pool(const uint64_t *x, int n, int K, const uint8_t *codes, int C, const uint8_t *limit, uint64_t *pool)
-{
-    test *fires = fires_of(K);
-    int W = BPN_WORDS(K), groups = bpn_slice_groups(K);
-    struct slices slices;
-    for (int first = 0; first < n; first += LANES) {
-        slice_rows(&slices, x + (size_t)first * (size_t)W, bpn_least(LANES, n - first), K);
-        for (int c = 0; c < C; c += 64) {
-            uint64_t open = channels_to_look_at(limit + c, bpn_least(64, C - c)) & ~pool[c / 64];
-            pool[c / 64] |= look(&slices, fires, codes + (size_t)c * (size_t)groups, groups, limit + c, open);
-        }
-    }
-}
-
-/* Slices serve a layer with one row of limits for all groups, one wanted output, and groups that fill the lanes.
- * Returns whether it did the layer. */
-static int sliced_layer(const uint64_t *x, int32_t K, const uint8_t *codes, int32_t C, const uint8_t *own_limit,
-                        int32_t own_step, uint64_t *own, const uint8_t *pool_limit, int32_t pool_step, uint64_t *pool,
-                        const int32_t *offsets, int32_t S)
-{
-    int n = offsets[S];
-    if (own && !pool && own_step == 0 && n >= LANES / 2)
-        sliced_own(x, n, K, codes, C, own_limit, own);
-    else if (pool && !own && pool_step == 0 && n >= S * (LANES / 2))
-        for (int s = 0; s < S; s++)
-            sliced_pool(x + (size_t)offsets[s] * (size_t)BPN_WORDS(K), offsets[s + 1] - offsets[s], K, codes, C,
-                        pool_limit, pool + (size_t)s * BPN_WORDS((size_t)C));
-    else
-        return 0;
-    return 1;
 }
 
 #endif

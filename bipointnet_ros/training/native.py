@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bipointnet_ros.core import library
+from bipointnet_ros.core import kernels, library
 
 MAX_WORDS = 4
 
@@ -22,7 +22,7 @@ def extremes(bits: np.ndarray, weight: np.ndarray, offsets: np.ndarray, backend:
         raise ValueError(f"bits and weight must have the same 1 to {MAX_WORDS} words a row, got {bits.shape}, {words}")
     offsets = _groups(offsets, len(bits))
     groups = len(offsets) - 1
-    scratch = np.empty(-(-channels // 64) * 64 * 16 * words, np.uint8)
+    scratch = np.empty(kernels.prepared_bytes(channels, words), np.uint8)
     count, row = np.empty((groups, channels), np.int16), np.empty((groups, channels), np.int32)
     run = _functions(backend).extremes
     library.bind(run, bits, weight, offsets, groups, channels, words, scratch, count, row)()
