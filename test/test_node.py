@@ -262,7 +262,8 @@ def test_a_wrong_parameter_at_the_start_is_one_sentence(world, case):
 def test_a_wrong_parameter_at_the_start_ends_the_process_with_status_2(world):
     process = world.start("bipointnet_ros.ros.node", "--ros-args", "-p", "range_max:=30")
     assert process.wait() == 2
-    assert process.lines == [f"bipointnet: {STARTS['integer for a float'][1]}"]
+    ours = [line for line in process.lines if "rmw_" not in line]  # some middlewares warn of older variables
+    assert ours == [f"bipointnet: {STARTS['integer for a float'][1]}"]
 
 
 def test_broken_ros_arguments_are_one_sentence_and_status_2(world):

@@ -22,7 +22,9 @@ ARGUMENTS = {
     "fixed_frame": ("", "RViz' fixed frame; empty = that of config/bipointnet.rviz"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
 }
-_PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # older and newer name
+# Jazzy and older read the first, later ones the second and warn of the first
+_PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+_OLDER = ("humble", "iron", "jazzy")
 
 _LOCAL = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
@@ -99,10 +101,13 @@ def truth(name: str, value: str) -> bool:
 
 
 def transport_profile(environment) -> dict[str, str]:
-    """Variables that make Fast DDS carry large clouds; none if the user has chosen a profile already."""
+    """Variables that make Fast DDS carry large clouds, by ROS_DISTRO; none if the user has chosen a profile already."""
     if any(environment.get(name) for name in _PROFILE_VARIABLES):
         return {}
-    return dict.fromkeys(_PROFILE_VARIABLES, str(share.path("config/fastdds_large_clouds.xml")))
+    distribution = environment.get("ROS_DISTRO")
+    older, newer = distribution in (None, *_OLDER), distribution not in _OLDER
+    variables = [name for name, wanted in zip(_PROFILE_VARIABLES, (older, newer)) if wanted]
+    return dict.fromkeys(variables, str(share.path("config/fastdds_large_clouds.xml")))
 
 
 def private_domain(domain: int) -> dict[str, str]:
