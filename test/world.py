@@ -55,7 +55,7 @@ class Process:
     def __init__(self, module, *args, env=None, **options):
         command = [sys.executable, "-m", module, *args]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": ROOT}
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **(env or {})}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
         self.process = subprocess.Popen(command, env=environment, **streams, **options)
         self.lines = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -176,6 +176,10 @@ class Remote:
         ]
         self.world.until(lambda: all(node.count_publishers(s.topic_name) for s in self._listeners), self.process)
         return self
+
+    def hear(self, callback):
+        """Another listener to the labelled clouds."""
+        self.world.node.create_subscription(PointCloud2, f"{self.name}/labeled_points", callback, QoSProfile(depth=20))
 
     def deafen(self):
         for listener in self._listeners:

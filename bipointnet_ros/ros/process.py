@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 import threading
 
@@ -19,9 +20,7 @@ def run(name: str, make, args=None) -> int:
     Exit status: the node's ``status``, or 2 with one sentence on standard error if the arguments or parameters are
     wrong. The node's ``start()`` is called before spinning and ``end()`` after it.
     """
-    # Blocked in every thread, they arrive in sigwait and never inside a callback: rclpy's own handler would shut the
-    # context down before the node could end in order.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    arrival = _watched()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = make()
@@ -30,18 +29,34 @@ def run(name: str, make, args=None) -> int:
         rclpy.try_shutdown()
         return 2
     try:
-        _spin(node)
+        _spin(node, arrival)
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
     return node.status
 
 
-def _spin(node):
+def _watched() -> socket.socket:
+    """A socket to which a byte comes with each signal; rclpy's handler would end the context before the node could end.
+
+    This thread and all that it starts are left alone. Older ones, such as those of a BLAS that numpy has loaded, are
+    not, so the signals cannot be awaited by sigwait: whichever thread gets one, Python's handler writes the byte.
+    """
+    arrival, sender = socket.socketpair()
+    sender.setblocking(False)
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(sender.detach(), warn_on_full_buffer=False)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    return arrival
+
+
+def _spin(node, arrival: socket.socket):
     wake = node.create_guard_condition(lambda: None)
 
     def wait():
-        signal.sigwait(_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        arrival.recv(1)
         node.finished.set()
         wake.trigger()
 
