@@ -238,7 +238,7 @@ def _draw(options, probe, report) -> list[str]:
     pictures = []
     for draw in (render.birds_eye, render.perspective):
         path = options.out / f"{draw.__name__}.png"
-        draw(path, xyz, label, objects, classes, title=title, sensor="vehicle")
+        draw(path, xyz, label, objects, classes, title=title, sensor="our car")
         pictures.append(str(path))
     return pictures
 
