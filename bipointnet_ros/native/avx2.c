@@ -1,280 +1,118 @@
-/* AVX2: the layout is in avx2_tile.h; what plain C says well is common.h, compiled for AVX2 here. */
+/* AVX2. */
 #if defined(__x86_64__)
-#include "avx2_tile.h"
+#include <immintrin.h>
+#include <string.h>
+
+/* Everything from here to BPN_AVX2_END is compiled for AVX2, whatever the build flags. */
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,popcnt"))), apply_to = function)
+#define BPN_AVX2_END _Pragma("clang attribute pop")
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,popcnt")
+#define BPN_AVX2_END _Pragma("GCC pop_options")
+#endif
+#define BPN_HAS_POPCOUNT
+#include "common.h"
 #include "sort.h"
 
+/* Slices (slices.h). */
 #define PLANE_BYTES 32
 #define CARRY(a, b, x, c) (((a) & (b)) | ((x) & (c)))
 #define ANY(p) !_mm256_testz_si256((__m256i)(p), (__m256i)(p))
-#include "slices_layer.h"
 #include "slices_train.h"
 
-#define POINTS 6  /* rows of a tile: 12 accumulators, 2 weights and a table row fill the registers */
-#define BLOCK 252 /* rows whose nibbles are spread at once; a multiple of POINTS */
+/* Tiles (tiles.h): a step is a nibble of inputs. Row a of this table holds popcount(a ^ w) for the 16 weight nibbles w, so
+ * that one PSHUFB of it by 32 channels' weights is 128 binary multiply-accumulates. A row's code holds the offset of the
+ * table's row, 16 a. 12 accumulators, 2 weights and a row of the table fill the registers. */
+#define POINTS 6
+#define STEP_BITS 4
+#define ROW(a) \
+    P(a, 0), P(a, 1), P(a, 2), P(a, 3), P(a, 4), P(a, 5), P(a, 6), P(a, 7), P(a, 8), P(a, 9), P(a, 10), P(a, 11), \
+        P(a, 12), P(a, 13), P(a, 14), P(a, 15)
+#define P(a, w) ((((a) ^ (w)) & 1) + ((((a) ^ (w)) >> 1) & 1) + ((((a) ^ (w)) >> 2) & 1) + ((((a) ^ (w)) >> 3) & 1))
+static const uint8_t NIBBLE_DISTANCE[256] __attribute__((aligned(64))) = {
+    ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7),
+    ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15),
+};
+#undef P
+#undef ROW
 
-static int supported(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
-}
-
-static void prepare(const uint64_t *weight, int32_t C, int32_t K, uint8_t *prepared)
-{
-    spread_weights(weight, C, K, prepared);
-    bpn_slice_codes(weight, C, K, prepared + BPN_TILE_BYTES(C, BPN_WORDS(K)));
-}
-
-/* One wanted output of a layer. */
-struct part {
-    const uint8_t *limit;
-    size_t step; /* from one group's limits to the next */
-    uint64_t *out;
+struct distances {
+    __m256i half[2];
 };
 
-/* Up to BLOCK rows. */
-struct block {
-    int first, rows;
-    uint8_t code[BLOCK * BPN_LAYER_INPUTS / 4 + 16];
-    int32_t group[BLOCK];
-};
-
-/* Returns the group of the last row, where the next block starts to look. */
-static int load_block(struct block *block, const uint64_t *x, int K, const int32_t *offsets, int group)
+BPN_INLINE void encode(const uint64_t *words, int K, uint8_t *code)
 {
-    for (int i = 0; i < block->rows; i++) {
-        spread_nibbles(x + (size_t)(block->first + i) * (size_t)BPN_WORDS(K), K, block->code + i * nibbles(K));
-        while (block->first + i >= offsets[group + 1])
-            group++;
-        block->group[i] = group;
+    const __m128i high = _mm_set1_epi8((char)0xf0);
+    for (int i = 0; i < BPN_WORDS(K); i++) {
+        __m128i bytes = _mm_cvtsi64_si128((long long)words[i]);
+        __m128i low = _mm_and_si128(_mm_slli_epi16(bytes, 4), high);
+        _mm_storeu_si128((__m128i *)(code + 16 * i), _mm_unpacklo_epi8(low, _mm_and_si128(bytes, high)));
     }
-    return group;
 }
 
-/* Bit = [distance < limit] for the 64 channels of a tile; the channels from count on do not exist: 0. */
-BPN_INLINE uint64_t below(const __m256i distance[2], const uint8_t *limit, int count)
+BPN_INLINE void count(struct distances *d, const uint8_t *code, int stride, const uint8_t *tile, int steps, int points)
 {
-    uint8_t padded[BPN_TILE] = {0};
+    __m256i sum[POINTS][2];
+#pragma GCC unroll 8
+    for (int p = 0; p < points; p++)
+        sum[p][0] = sum[p][1] = _mm256_setzero_si256();
+    for (int s = 0; s < steps; s++, tile += 64) {
+        __m256i low = _mm256_loadu_si256((const __m256i *)tile), high = _mm256_loadu_si256((const __m256i *)(tile + 32));
+#pragma GCC unroll 8
+        for (int p = 0; p < points; p++) {
+            const __m128i *row = (const __m128i *)(NIBBLE_DISTANCE + code[p * stride + s]);
+            __m256i table = _mm256_broadcastsi128_si256(_mm_load_si128(row));
+            sum[p][0] = _mm256_add_epi8(sum[p][0], _mm256_shuffle_epi8(table, low));
+            sum[p][1] = _mm256_add_epi8(sum[p][1], _mm256_shuffle_epi8(table, high));
+        }
+    }
+#pragma GCC unroll 8
+    for (int p = 0; p < points; p++)
+        d[p] = (struct distances){{sum[p][0], sum[p][1]}};
+}
+
+BPN_INLINE struct distances lesser(struct distances a, struct distances b)
+{
+    return (struct distances){{_mm256_min_epu8(a.half[0], b.half[0]), _mm256_min_epu8(a.half[1], b.half[1])}};
+}
+
+/* AVX2 has no unsigned comparison: the greater of distance and limit is the distance where the limit is reached. */
+BPN_INLINE uint64_t below(const struct distances *d, const uint8_t *limit)
+{
     uint64_t reached = 0;
-    if (count < BPN_TILE)
-        limit = memcpy(padded, limit, (size_t)count);
     for (int h = 0; h < 2; h++) {
-        __m256i largest = _mm256_max_epu8(distance[h], _mm256_loadu_si256((const __m256i *)(limit + 32 * h)));
-        uint32_t mask = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(largest, distance[h]));
-        reached |= (uint64_t)mask << (32 * h);
+        __m256i greater = _mm256_max_epu8(d->half[h], _mm256_loadu_si256((const __m256i *)(limit + 32 * h)));
+        reached |= (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(greater, d->half[h])) << (32 * h);
     }
     return ~reached;
 }
 
-BPN_INLINE void store_own(__m256i distance[][2], const int32_t *group, int points, const struct part *own, int row,
-                          int tile, int C)
-{
-    size_t Cw = BPN_WORDS((size_t)C);
-    int count = bpn_least(BPN_TILE, C - tile * BPN_TILE);
-#pragma GCC unroll 8
-    for (int p = 0; p < points; p++) {
-        const uint8_t *limit = own->limit + (size_t)group[p] * own->step + tile * BPN_TILE;
-        own->out[(size_t)(row + p) * Cw + (size_t)tile] = below(distance[p], limit, count);
-    }
-}
+#include "tiles.h"
 
-BPN_INLINE void store_pool(__m256i distance[][2], const int32_t *group, int points, const struct part *pool, int tile,
-                           int C)
-{
-    size_t Cw = BPN_WORDS((size_t)C);
-    int count = bpn_least(BPN_TILE, C - tile * BPN_TILE), same = group[0] == group[points - 1];
-    if (same)
-#pragma GCC unroll 8
-        for (int p = 1; p < points; p++)
-            for (int h = 0; h < 2; h++)
-                distance[0][h] = _mm256_min_epu8(distance[0][h], distance[p][h]);
-#pragma GCC unroll 8
-    for (int p = 0; p < points; p++) {
-        const uint8_t *limit = pool->limit + (size_t)group[p] * pool->step + tile * BPN_TILE;
-        if (p == 0 || !same)
-            pool->out[(size_t)group[p] * Cw + (size_t)tile] |= below(distance[p], limit, count);
-    }
-}
+/* Lift (lift.h). */
+#define CHUNK 8
 
-BPN_INLINE void layer_rows(const struct block *block, int i, int points, const uint8_t *weight, int Q, int tile, int C,
-                           const struct part *own, const struct part *pool)
-{
-    __m256i distance[POINTS][2];
-#pragma GCC unroll 8
-    for (int p = 0; p < points; p++)
-        distance[p][0] = distance[p][1] = _mm256_setzero_si256();
-    accumulate(distance, block->code + i * Q, Q, weight, Q, points);
-    if (own->out)
-        store_own(distance, block->group + i, points, own, block->first + i, tile, C);
-    if (pool->out)
-        store_pool(distance, block->group + i, points, pool, tile, C);
-}
-
-static void layer_tile(const struct block *block, const uint8_t *weight, int Q, int tile, int C, const struct part *own,
-                       const struct part *pool)
-{
-    int i = 0;
-    for (; i + POINTS <= block->rows; i += POINTS)
-        layer_rows(block, i, POINTS, weight, Q, tile, C, own, pool);
-    for (; i < block->rows; i++)
-        layer_rows(block, i, 1, weight, Q, tile, C, own, pool);
-}
-
-static void layer(const uint64_t *x, int32_t K, const uint8_t *prepared, int32_t C, const uint8_t *own_limit,
-                  int32_t own_step, uint64_t *own, const uint8_t *pool_limit, int32_t pool_step, uint64_t *pool,
-                  const int32_t *offsets, int32_t S)
-{
-    struct part own_part = {own_limit, (size_t)own_step, own}, pool_part = {pool_limit, (size_t)pool_step, pool};
-    struct block block;
-    int Q = nibbles(K), n = offsets[S], group = 0;
-    if (pool)
-        memset(pool, 0, (size_t)S * BPN_WORDS((size_t)C) * sizeof *pool);
-    if (sliced_layer(x, K, prepared + BPN_TILE_BYTES(C, BPN_WORDS(K)), C, own_limit, own_step, own, pool_limit, pool_step,
-                     pool, offsets, S))
-        return;
-    for (block.first = 0; block.first < n; block.first += BLOCK) {
-        block.rows = bpn_least(BLOCK, n - block.first);
-        group = load_block(&block, x, K, offsets, group);
-        for (int t = 0; t < BPN_WORDS(C); t++)
-            layer_tile(&block, prepared + (size_t)t * (size_t)Q * BPN_TILE, Q, t, C, &own_part, &pool_part);
-    }
-}
-
-/* limits of POINTS rows, of which `rows` exist, for one tile of channels; codes (POINTS, Q). */
-static void limits_tile(const uint8_t *codes, int rows, int Q, const uint8_t *weight, int count, const int16_t *const *limit,
-                        int K, uint8_t *out, size_t C)
-{
-    __m256i sum[POINTS][2];
-    uint8_t distance[BPN_TILE];
-    memset(sum, 0, sizeof sum);
-    accumulate(sum, codes, Q, weight, Q, POINTS);
-    for (int p = 0; p < rows; p++) {
-        memcpy(distance, sum[p], sizeof distance);
-        for (int c = 0; c < count; c++)
-            out[(size_t)p * C + (size_t)c] = bpn_clamped_limit(limit[p][c], distance[c], K);
-    }
-}
-
-static void limits(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *weight, const uint8_t *prepared, int32_t C,
-                   const int16_t *limit, const uint8_t *bucket, int32_t K, uint8_t *out)
-{
-    uint8_t codes[POINTS * BPN_LAYER_INPUTS / 4 + 16] = {0};
-    const int16_t *row[POINTS];
-    int Q = nibbles(Ks);
-    if (!prepared) {
-        bpn_limits(code, S, Ks, weight, C, limit, bucket, K, out);
-        return;
-    }
-    for (int32_t s = 0; s < S; s += POINTS) {
-        int rows = bpn_least(POINTS, S - s);
-        for (int p = 0; p < rows; p++)
-            spread_nibbles(code + (size_t)(s + p) * (size_t)BPN_WORDS(Ks), Ks, codes + p * Q);
-        for (int c = 0; c < C; c += BPN_TILE) {
-            for (int p = 0; p < rows; p++)
-                row[p] = limit + (size_t)bucket[s + p] * (size_t)C + c;
-            limits_tile(codes, rows, Q, prepared + (size_t)c * (size_t)Q, bpn_least(BPN_TILE, C - c), row, K,
-                        out + (size_t)s * (size_t)C + c, (size_t)C);
-        }
-    }
-}
-
-/* What a lift does with its sums; a part that is not wanted has no out. */
-struct lifted {
-    const float *limit;
-    uint64_t *out;
+struct sums {
+    __m256 lanes;
 };
 
-/* Sums of eight channels of one row; weight (F, C) from the first of them. Starting from the first product instead of
- * 0 changes nothing but the sign of a zero. */
-BPN_INLINE __m256 lift_sums(const float *x, int F, const float *weight, int C)
+BPN_INLINE struct sums sum_chunk(const float *x, int F, const float *weight, int C)
 {
     __m256 sum = _mm256_mul_ps(_mm256_broadcast_ss(x), _mm256_loadu_ps(weight));
     for (int k = 1; k < F; k++)
         sum = _mm256_add_ps(
             sum, _mm256_mul_ps(_mm256_broadcast_ss(x + k), _mm256_loadu_ps(weight + (size_t)k * (size_t)C)));
-    return sum;
+    return (struct sums){sum};
 }
 
-BPN_INLINE float lift_sum(const float *x, int F, const float *weight, int C)
+BPN_INLINE uint64_t reached(struct sums sums, const float *limit)
 {
-    float sum = x[0] * weight[0];
-    for (int k = 1; k < F; k++)
-        sum += x[k] * weight[(size_t)k * (size_t)C];
-    return sum;
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(sums.lanes, _mm256_loadu_ps(limit), _CMP_GE_OQ));
 }
 
-BPN_INLINE uint64_t reached(__m256 sums, const float *limit)
-{
-    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(sums, _mm256_loadu_ps(limit), _CMP_GE_OQ));
-}
-
-/* Bits of a word that a row adds to the two parts. */
-struct bits {
-    uint64_t own, pool;
-};
-
-/* Eight channels a time; limits from the first of them. */
-BPN_INLINE struct bits lift_eights(const float *x, int F, const float *weight, int C, int eights, const float *own_limit,
-                                   const float *pool_limit)
-{
-    struct bits bits = {0, 0};
-#pragma GCC unroll 8
-    for (int c = 0; c < 8 * eights; c += 8) {
-        __m256 sums = lift_sums(x, F, weight + c, C);
-        if (own_limit)
-            bits.own |= reached(sums, own_limit + c) << c;
-        if (pool_limit)
-            bits.pool |= reached(sums, pool_limit + c) << c;
-    }
-    return bits;
-}
-
-/* Up to 64 channels. */
-BPN_INLINE struct bits lift_word(const float *x, int F, const float *weight, int C, int count, const float *own_limit,
-                                 const float *pool_limit)
-{
-    if (count == 64) /* compiled apart: the shifts are constants */
-        return lift_eights(x, F, weight, C, 8, own_limit, pool_limit);
-    struct bits bits = lift_eights(x, F, weight, C, count / 8, own_limit, pool_limit);
-    for (int c = count / 8 * 8; c < count; c++) {
-        float sum = lift_sum(x, F, weight + c, C);
-        bits.own |= (uint64_t)(own_limit && sum >= own_limit[c]) << c;
-        bits.pool |= (uint64_t)(pool_limit && sum >= pool_limit[c]) << c;
-    }
-    return bits;
-}
-
-/* own.out is written, pool.out is added to. */
-BPN_INLINE void lift_group(const float *x, int rows, int F, const float *weight, int C, struct lifted own,
-                           struct lifted pool)
-{
-    for (int c = 0; c < C; c += 64)
-        for (int i = 0; i < rows; i++) {
-            struct bits bits = lift_word(x + (size_t)i * (size_t)F, F, weight + c, C, bpn_least(64, C - c),
-                                         own.out ? own.limit + c : NULL, pool.out ? pool.limit + c : NULL);
-            if (own.out)
-                own.out[(size_t)i * BPN_WORDS((size_t)C) + (size_t)(c / 64)] = bits.own;
-            if (pool.out)
-                pool.out[c / 64] |= bits.pool;
-        }
-}
-
-static void lift(const float *x, int32_t n, int32_t F, const float *weight, int32_t C, const float *limit, uint64_t *own,
-                 const float *pool_limit, const uint8_t *bucket, const int32_t *offsets, int32_t S, uint64_t *pool)
-{
-    int Cw = BPN_WORDS(C);
-    (void)n;
-    if (pool)
-        memset(pool, 0, (size_t)S * (size_t)Cw * sizeof *pool);
-    for (int32_t s = 0; s < S; s++) {
-        const float *first = x + (size_t)offsets[s] * (size_t)F;
-        struct lifted each = {limit, own ? own + (size_t)offsets[s] * (size_t)Cw : NULL}, all = {NULL, NULL};
-        if (pool)
-            all = (struct lifted){pool_limit + (size_t)bucket[s] * (size_t)C, pool + (size_t)s * (size_t)Cw};
-        if (F == 3) /* compiled apart: points, the commonest input */
-            lift_group(first, offsets[s + 1] - offsets[s], 3, weight, C, each, all);
-        else
-            lift_group(first, offsets[s + 1] - offsets[s], F, weight, C, each, all);
-    }
-}
+#include "lift.h"
 
 /* Set bits of each byte. */
 BPN_INLINE __m256i byte_counts(__m256i v)
@@ -312,20 +150,9 @@ static void dense(const uint64_t *x, int32_t r, int32_t W, const uint64_t *weigh
         }
 }
 
-static void merge(const uint64_t *codes, int32_t Cw, const int32_t *offsets, int32_t T, uint64_t *out)
+static int supported(void)
 {
-    bpn_merge(codes, Cw, offsets, T, out);
-}
-
-static void logits(const uint64_t *x, int32_t r, int32_t K, const float *weight, const float *tables, int32_t C,
-                   int32_t lanes, const float *bias, float *out)
-{
-    bpn_logits(x, r, K, weight, tables, C, lanes, bias, out);
-}
-
-static void segment_max(const float *z, const int32_t *offsets, int32_t S, int32_t C, float *value, int32_t *row)
-{
-    bpn_segment_max(z, offsets, S, C, value, row);
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
 }
 
 const struct bpn_backend bpn_avx2 = {
@@ -336,11 +163,11 @@ const struct bpn_backend bpn_avx2 = {
     .layer = layer,
     .limits = limits,
     .dense = dense,
-    .merge = merge,
-    .logits = logits,
+    .merge = bpn_merge,
+    .logits = bpn_logits,
     .argsort = bpn_argsort,
     .extremes = extremes,
-    .segment_max = segment_max,
+    .segment_max = bpn_segment_max,
 };
 
 BPN_AVX2_END

@@ -1,4 +1,4 @@
-/* Kernels that plain C says well: written once, inlined into each backend and compiled for its instructions. */
+/* Kernels that plain C says well: written once, compiled in each backend for its instructions. */
 #ifndef BPN_COMMON_H
 #define BPN_COMMON_H
 
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define BPN_INLINE static inline __attribute__((always_inline))
+#define BPN_STATIC static __attribute__((unused)) /* some backends have better ones */
 
 BPN_INLINE int bpn_popcount(uint64_t v)
 {
@@ -40,13 +41,25 @@ BPN_INLINE int bpn_slice_groups(int K)
 }
 
 /* weight (C, W) -> codes (C, groups): eight times the three weights of a group as a number. */
-BPN_INLINE void bpn_slice_codes(const uint64_t *weight, int C, int K, uint8_t *codes)
+BPN_STATIC void bpn_slice_codes(const uint64_t *weight, int C, int K, uint8_t *codes)
 {
     int W = BPN_WORDS(K), groups = bpn_slice_groups(K);
     memset(codes, 0, (size_t)C * (size_t)groups);
     for (int c = 0; c < C; c++)
         for (int k = 0; k < K; k++)
             codes[c * groups + k / 3] |= (uint8_t)(((weight[c * W + k / 64] >> (k % 64)) & 1) << (3 + k % 3));
+}
+
+BPN_STATIC void bpn_dense(const uint64_t *x, int32_t r, int32_t W, const uint64_t *weight, int32_t C,
+                          const int16_t *limit, uint64_t *out)
+{
+    for (int32_t i = 0; i < r; i++, x += W)
+        for (int32_t first = 0; first < C; first += 64) {
+            uint64_t bits = 0;
+            for (int32_t c = first; c < bpn_least(first + 64, C); c++)
+                bits |= (uint64_t)(bpn_distance(x, weight + (size_t)c * (size_t)W, W) < limit[c]) << (c - first);
+            *out++ = bits;
+        }
 }
 
 BPN_INLINE uint8_t bpn_clamped_limit(int limit, int distance, int K)
@@ -56,7 +69,7 @@ BPN_INLINE uint8_t bpn_clamped_limit(int limit, int distance, int K)
 }
 
 /* limits for codes that are too long for tiles. */
-BPN_INLINE void bpn_limits(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *weight, int32_t C,
+BPN_STATIC void bpn_limits(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *weight, int32_t C,
                            const int16_t *limit, const uint8_t *bucket, int32_t K, uint8_t *out)
 {
     int32_t W = BPN_WORDS(Ks);
@@ -67,7 +80,7 @@ BPN_INLINE void bpn_limits(const uint64_t *code, int32_t S, int32_t Ks, const ui
     }
 }
 
-BPN_INLINE void bpn_merge(const uint64_t *codes, int32_t Cw, const int32_t *offsets, int32_t T, uint64_t *out)
+BPN_STATIC void bpn_merge(const uint64_t *codes, int32_t Cw, const int32_t *offsets, int32_t T, uint64_t *out)
 {
     memset(out, 0, (size_t)T * (size_t)Cw * sizeof *out);
     for (int32_t t = 0; t < T; t++, out += Cw)
@@ -95,7 +108,7 @@ BPN_INLINE void bpn_add_entry(const float *entry, float sum[8])
         sum[l] += entry[l];
 }
 
-BPN_INLINE void bpn_logits(const uint64_t *x, int32_t r, int32_t K, const float *weight, const float *tables, int32_t C,
+BPN_STATIC void bpn_logits(const uint64_t *x, int32_t r, int32_t K, const float *weight, const float *tables, int32_t C,
                            int32_t lanes, const float *bias, float *out)
 {
     size_t step = (size_t)lanes;
@@ -115,7 +128,7 @@ BPN_INLINE void bpn_logits(const uint64_t *x, int32_t r, int32_t K, const float 
         }
 }
 
-BPN_INLINE void bpn_segment_max(const float *z, const int32_t *offsets, int32_t S, int32_t C, float *value, int32_t *row)
+BPN_STATIC void bpn_segment_max(const float *z, const int32_t *offsets, int32_t S, int32_t C, float *value, int32_t *row)
 {
     for (int32_t s = 0; s < S; s++, value += C, row += C) {
         const float *first = z + (size_t)offsets[s] * (size_t)C;

@@ -4,6 +4,8 @@
 static const struct bpn_backend *const backends[] = {
 #if defined(__x86_64__)
     &bpn_avx2,
+#elif defined(__aarch64__)
+    &bpn_neon,
 #endif
     &bpn_portable,
     NULL,

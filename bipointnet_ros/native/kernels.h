@@ -11,8 +11,7 @@
 #include <stdint.h>
 
 #define BPN_WORDS(count) (((count) + 63) / 64)
-#define BPN_TILE 64 /* channels of a tile of prepared weights */
-#define BPN_TILE_BYTES(C, W) ((size_t)BPN_WORDS(C) * BPN_TILE * 16 * (size_t)(W))
+#define BPN_TILE_BYTES(C, W) ((size_t)BPN_WORDS(C) * 64 * 16 * (size_t)(W))
 #define BPN_PREPARED_BYTES(C, W) (BPN_TILE_BYTES(C, W) + (size_t)(C) * 84)
 #define BPN_LAYER_INPUTS 248 /* most inputs of a layer: distances are counted in bytes */
 
@@ -66,6 +65,8 @@ struct bpn_backend {
 extern const struct bpn_backend bpn_portable;
 #if defined(__x86_64__)
 extern const struct bpn_backend bpn_avx2;
+#elif defined(__aarch64__)
+extern const struct bpn_backend bpn_neon;
 #endif
 
 /* The backends that this build holds, best first, ended by NULL. */
