@@ -105,6 +105,7 @@ def test_the_node_starts_with_what_launch_ros_would_pass(tmp_path):
         world.close()
 
 
+@pytest.mark.launch
 @needs_launch
 def test_the_launch_file_makes_the_actions():
     from launch import LaunchContext
@@ -135,6 +136,7 @@ sys.exit(service.run())
 """
 
 
+@pytest.mark.launch
 @needs_launch
 def test_it_is_launched_and_ends_with_a_signal(tmp_path):
     """As `ros2 launch` does, from a prefix that holds the package."""
