@@ -92,24 +92,39 @@ BPN_INLINE uint64_t below(const struct distances *d, const uint8_t *limit)
 #include "tiles.h"
 
 /* Lift (lift.h). */
-#define CHUNK 8
+#define CHUNK 32
 
 struct sums {
-    __m256 lanes;
+    __m256 lanes[CHUNK / 8]; /* four chains of additions at once hide their latency, and share a broadcast */
 };
 
 BPN_INLINE struct sums sum_chunk(const float *x, int F, const float *weight, int C)
 {
-    __m256 sum = _mm256_mul_ps(_mm256_broadcast_ss(x), _mm256_loadu_ps(weight));
-    for (int k = 1; k < F; k++)
-        sum = _mm256_add_ps(
-            sum, _mm256_mul_ps(_mm256_broadcast_ss(x + k), _mm256_loadu_ps(weight + (size_t)k * (size_t)C)));
-    return (struct sums){sum};
+    struct sums sums;
+    __m256 input = _mm256_broadcast_ss(x);
+#pragma GCC unroll 4
+    for (int j = 0; j < CHUNK / 8; j++)
+        sums.lanes[j] = _mm256_mul_ps(input, _mm256_loadu_ps(weight + 8 * j));
+    for (int k = 1; k < F; k++) {
+        weight += C;
+        input = _mm256_broadcast_ss(x + k);
+#pragma GCC unroll 4
+        for (int j = 0; j < CHUNK / 8; j++)
+            sums.lanes[j] =
+                _mm256_add_ps(sums.lanes[j], _mm256_mul_ps(input, _mm256_loadu_ps(weight + 8 * j)));
+    }
+    return sums;
 }
 
 BPN_INLINE uint64_t reached(struct sums sums, const float *limit)
 {
-    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(sums.lanes, _mm256_loadu_ps(limit), _CMP_GE_OQ));
+    uint64_t bits = 0;
+#pragma GCC unroll 4
+    for (int j = 0; j < CHUNK / 8; j++) {
+        __m256 least = _mm256_loadu_ps(limit + 8 * j);
+        bits |= (uint64_t)(unsigned)_mm256_movemask_ps(_mm256_cmp_ps(sums.lanes[j], least, _CMP_GE_OQ)) << (8 * j);
+    }
+    return bits;
 }
 
 #include "lift.h"
