@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 from array import array
-from types import SimpleNamespace
+from importlib.util import find_spec
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from visualization_msgs.msg import Marker  # noqa: E402
 from bipointnet_ros.core.classes import colours  # noqa: E402
 from bipointnet_ros.core.segments import Object  # noqa: E402
 from bipointnet_ros.ros.markers import markers  # noqa: E402
-from bipointnet_ros.ros.messages import MessageError, labeled_cloud, make_cloud, packed_rgb, read_xyz  # noqa: E402
+from bipointnet_ros.ros.messages import MessageError, labeled_cloud, make_cloud, packed_rgb, read_xyz, subset  # noqa: E402
 
 CODES = {"i1": 1, "u1": 2, "i2": 3, "u2": 4, "i4": 5, "u4": 6, "f4": 7, "f8": 8}
 NAMES = ("ground", "vegetation", "structure", "vehicle", "person", "pole")
@@ -333,3 +334,34 @@ def test_all_of_this_with_the_field_checks_of_older_distributions():
     call = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not all_of_this", __file__]
     run = subprocess.run(call, env=env, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stdout[-3000:]
+
+
+@pytest.mark.parametrize("big", (False, True))
+def test_a_subset_is_the_same_points_unorganised(big):
+    msg, values = build(VELODYNE, 22, 3, 5, pad=4, big=big)
+    rows = np.arange(15) % 3 == 1
+    out = subset(msg, rows)
+    assert (out.height, out.width, out.point_step, out.row_step) == (1, 5, 22, 110) and out.header == msg.header
+    for name, got in decode(out).items():
+        assert got.tobytes() == values[name][rows].tobytes()
+    assert len(subset(msg, np.zeros(15, bool)).data) == 0
+
+
+def test_objects_as_detections_of_vision_msgs(monkeypatch):
+    """With stand-ins that have vision_msgs 4's names, for PyPI has no vision_msgs."""
+    if find_spec("vision_msgs") is None:
+        stand_in = ModuleType("vision_msgs.msg")
+        for name in ("BoundingBox3D", "Detection3D", "Detection3DArray"):
+            setattr(stand_in, name, type(name, (SimpleNamespace,), {}))
+        made = lambda: SimpleNamespace(hypothesis=SimpleNamespace(), pose=SimpleNamespace())  # noqa: E731
+        stand_in.ObjectHypothesisWithPose = made
+        monkeypatch.setitem(sys.modules, "vision_msgs", ModuleType("vision_msgs"))
+        monkeypatch.setitem(sys.modules, "vision_msgs.msg", stand_in)
+    from bipointnet_ros.ros.detections import detections
+
+    header = Header(frame_id="lidar")
+    (one, two) = detections(header, [thing(3, 4), thing(8, 5)]).detections
+    assert (one.id, one.results[0].hypothesis.class_id) == ("3", "vehicle")
+    assert one.results[0].hypothesis.score == pytest.approx(0.876) and two.header == header
+    assert (one.bbox.size.x, one.bbox.center.position.z) == (4.0, 3.0)
+    assert one.bbox.center.orientation.z == pytest.approx(math.sin(math.pi / 4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,12 +17,14 @@ pytestmark = pytest.mark.ros
 
 import rclpy  # noqa: E402
 from builtin_interfaces.msg import Time  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import PointCloud2, PointField  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
+from std_msgs.msg import Header, String  # noqa: E402
 from visualization_msgs.msg import Marker  # noqa: E402
 from world import CLASSES, ROOT, World, street, write_model  # noqa: E402
 
+from bipointnet_ros.core.classes import colours  # noqa: E402
 from bipointnet_ros.core.config import Config, ConfigError  # noqa: E402
 from bipointnet_ros.core.pipeline import Pipeline  # noqa: E402
 from bipointnet_ros.ros import parameters  # noqa: E402
@@ -118,6 +121,47 @@ def test_markers_of_objects_that_have_gone_are_deleted(node):
     shown = {m.id for m in node.ask_markers(cloud(street(2), (22, 0))) if m.action == Marker.ADD}
     gone = node.ask_markers(cloud(np.zeros((0, 3), np.float32), (23, 0)))
     assert shown and {m.action for m in gone} == {Marker.DELETE} and {m.id for m in gone} == shown
+
+
+def test_obstacles_are_the_points_that_are_neither_ground_nor_filtered(node, model):
+    got = []
+    listener = node.world.node.create_subscription(PointCloud2, f"{node.name}/obstacles", got.append, 10)
+    msg = velodyne(street(4))
+    msg.header.stamp.sec = 77
+    node.ask(msg)
+    while not any(one.header == msg.header for one in got):  # until the node has discovered this listener
+        node.ask(msg)
+        node.world.spin(0.2)
+    xyz, intensity = read_xyz(msg)
+    expected = Pipeline(Config(model=model)).process(xyz, intensity)
+    rows = np.isfinite(xyz).all(1) & (np.linalg.norm(xyz, axis=1) >= 0.5) & (expected.label != 1)
+    assert 0 < rows.sum() < len(rows) and got[-1].height == 1 and got[-1].fields == msg.fields
+    np.testing.assert_array_equal(read_xyz(got[-1])[0], xyz[rows])
+    node.world.node.destroy_subscription(listener)
+
+
+def test_the_table_of_classes_waits_for_whoever_comes_later(node):
+    got = []
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    listener = node.world.node.create_subscription(String, f"{node.name}/classes", got.append, latched)
+    node.world.until(lambda: got, node.process)
+    rows = json.loads(got[0].data)["classes"]
+    assert [row["name"] for row in rows] == ["unknown", *CLASSES]
+    assert rows[4] == {"label": 4, "name": "vehicle", "rgb": colours(CLASSES)[4].tolist()}
+    node.world.node.destroy_subscription(listener)
+
+
+def test_losses_are_told_once_with_the_remedy(world, model):
+    remote = world.start_node("/lossy", model=model).listen().matched()
+    for i in range(60):
+        if i % 3:  # a driver at 100 Hz of which every third cloud is lost
+            remote.publisher.publish(cloud(street(n=200), (50, i * 10_000_000)))
+            world.spin(0.01)
+    level, message, values = remote.diagnosis(lambda level, message, values: level == WARN)
+    assert "33% of the clouds on '/lossy/points' do not arrive" in message and values["missing_share"] == "0.33"
+    remote.diagnosis()
+    assert remote.process.text.count("fastdds_large_clouds.xml") == 1
+    assert remote.process.end()[0] == 0
 
 
 def test_a_bad_cloud_is_dropped_counted_and_told_once(node):

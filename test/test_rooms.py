@@ -12,7 +12,7 @@ PACKAGE = ROOT / "bipointnet_ros"
 STDLIB = sys.stdlib_module_names
 MESSAGES = {
     *("builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs", "rcl_interfaces", "rosgraph_msgs"),
-    *("sensor_msgs", "std_msgs", "visualization_msgs"),
+    *("sensor_msgs", "std_msgs", "vision_msgs", "visualization_msgs"),
 }
 CLOUDS = {"arrays", "dataset", "files", "pcd"}  # of the package: clouds and labelled data in, labels out
 

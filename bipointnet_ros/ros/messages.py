@@ -68,6 +68,22 @@ def labeled_cloud(msg: PointCloud2, result, colours: np.ndarray) -> PointCloud2:
     return out
 
 
+def subset(msg: PointCloud2, rows: np.ndarray) -> PointCloud2:
+    """The points whose rows (N,) are true, with their fields as they are, unorganised. Raises MessageError."""
+    kept = _points(msg)[rows]
+    return PointCloud2(
+        header=msg.header,
+        height=1,
+        width=len(kept),
+        fields=msg.fields,
+        is_bigendian=msg.is_bigendian,
+        point_step=msg.point_step,
+        row_step=msg.point_step * len(kept),
+        data=array("B", kept.tobytes()),
+        is_dense=True,
+    )
+
+
 def packed_rgb(colours: np.ndarray) -> np.ndarray:
     """(K, 3) uint8 -> (K,) uint32 0x00RRGGBB, the four bytes that RViz reads whatever type the field declares."""
     red, green, blue = np.asarray(colours, np.uint32).T

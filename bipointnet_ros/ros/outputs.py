@@ -1,45 +1,104 @@
-"""What the node publishes of an answer: one entry per topic, filled only when somebody subscribes to it."""
+"""What the node publishes of an answer. A new output is one more line in ``Outputs.__init__`` and a function."""
 
 from __future__ import annotations
 
-from rclpy.qos import QoSProfile
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
-from bipointnet_ros.core.classes import colours
+from bipointnet_ros.core import points
+from bipointnet_ros.core.classes import UNKNOWN, colours
+from bipointnet_ros.core.pipeline import Pipeline, Result
 from bipointnet_ros.ros.markers import markers
-from bipointnet_ros.ros.messages import labeled_cloud
+from bipointnet_ros.ros.messages import labeled_cloud, subset
+
+try:
+    from bipointnet_ros.ros.detections import Detection3DArray, detections
+except ImportError:  # vision_msgs is not installed
+    Detection3DArray = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A cloud, its coordinates xyz (N, 3) and what the pipeline says of them."""
+
+    msg: PointCloud2
+    xyz: np.ndarray
+    result: Result
+    pipeline: Pipeline
+
+    @property
+    def colours(self) -> np.ndarray:
+        """(K + 1, 3) uint8 by label."""
+        return colours(self.pipeline.model.classes)
 
 
 class Outputs:
-    """Lifecycle publishers, reliable and keep-last 1: a reliable reader would see nothing of a best-effort one."""
+    """Publishers, and for each the function that fills its message, called only when somebody subscribes.
+
+    Lifecycle publishers, reliable and keep-last 1: a reliable reader would see nothing of a best-effort one.
+    """
 
     def __init__(self, node):
         self._node = node
-        self._clouds = self._publisher(PointCloud2, "~/labeled_points")
-        self._markers = self._publisher(MarkerArray, "~/markers")
         self._shown = set()  # instances that have a marker in RViz
+        self._entries = [
+            (self._publisher(PointCloud2, "~/labeled_points"), _labeled_points),
+            (self._publisher(MarkerArray, "~/markers"), self._marker_array),
+            (self._publisher(PointCloud2, "~/obstacles"), _obstacles),
+        ]
+        if Detection3DArray is not None:
+            self._entries.append((self._publisher(Detection3DArray, "~/detections"), _detections))
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._classes = node.create_publisher(String, "~/classes", latched)
 
     def _publisher(self, kind, topic):
         options = QoSOverridingOptions.with_default_policies()
         return self._node.create_lifecycle_publisher(kind, topic, QoSProfile(depth=1), qos_overriding_options=options)
 
     def is_heard(self) -> bool:
-        """Whether anybody subscribes to any of them."""
-        return self._clouds.get_subscription_count() + self._markers.get_subscription_count() > 0
+        """Whether anybody subscribes to any answer."""
+        return any(publisher.get_subscription_count() for publisher, _ in self._entries)
 
-    def publish(self, msg, result, pipeline) -> None:
-        """The answer to the cloud msg, in its frame and with its stamp."""
-        palette = colours(pipeline.model.classes)
-        if self._clouds.get_subscription_count():
-            self._clouds.publish(labeled_cloud(msg, result, palette))
-        if self._markers.get_subscription_count():
-            now = {int(one.instance) for one in result.objects}
-            gone, lifetime = sorted(self._shown - now), pipeline.config.marker_lifetime
-            self._markers.publish(markers(msg.header, result.objects, palette, lifetime, gone))
-            self._shown = now
+    def publish(self, answer: Answer) -> None:
+        """Each message in the frame and with the stamp of the cloud."""
+        for publisher, make in self._entries:
+            if publisher.get_subscription_count():
+                publisher.publish(make(answer))
+
+    def publish_classes(self, classes) -> None:
+        """The table of labels as JSON, kept for whoever subscribes later."""
+        table = zip((UNKNOWN, *classes), colours(classes).tolist())
+        rows = [{"label": label, "name": name, "rgb": rgb} for label, (name, rgb) in enumerate(table)]
+        self._classes.publish(String(data=json.dumps({"classes": rows})))
 
     def destroy(self) -> None:
-        for publisher in (self._clouds, self._markers):
+        for publisher, _ in self._entries:
             self._node.destroy_lifecycle_publisher(publisher)
+        self._node.destroy_publisher(self._classes)
+
+    def _marker_array(self, answer: Answer) -> MarkerArray:
+        objects, lifetime = answer.result.objects, answer.pipeline.config.marker_lifetime
+        before, self._shown = self._shown, {int(one.instance) for one in objects}
+        return markers(answer.msg.header, objects, answer.colours, lifetime, sorted(before - self._shown))
+
+
+def _labeled_points(answer: Answer) -> PointCloud2:
+    return labeled_cloud(answer.msg, answer.result, answer.colours)
+
+
+def _obstacles(answer: Answer) -> PointCloud2:
+    """What a costmap should know of: points that pass the filters and are not ground, known or unknown."""
+    classes = answer.pipeline.model.classes
+    ground = classes.index("ground") + 1 if "ground" in classes else -1
+    return subset(answer.msg, points.keep(answer.xyz, answer.pipeline.config) & (answer.result.label != ground))
+
+
+def _detections(answer: Answer):
+    return detections(answer.msg.header, answer.result.objects)

@@ -1,6 +1,8 @@
-"""The subscription to the clouds, what to say when none comes, and a gap of rclpy's lifecycle services."""
+"""The subscription to the clouds, what to say when they do not come, and a gap of rclpy's lifecycle services."""
 
 from __future__ import annotations
+
+import os
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -11,6 +13,7 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 _TYPE = "sensor_msgs/msg/PointCloud2"
+_SHARED_MEMORY = 200_000_000  # bytes: five processes with a segment of 33 MB each, as the Fast DDS profile has it
 _DEPTH = 5  # as SensorDataQoS: the node itself, which counts what it drops, takes the newest, not the middleware
 
 
@@ -44,6 +47,29 @@ def publishers_of(node, subscription) -> str:
     )
 
 
+def lost_clouds(topic: str, share: float) -> str:
+    """What to do about clouds that are missing between those that come."""
+    return (
+        f"about {share:.0%} of the clouds on '{topic}' do not arrive (gaps between their stamps): start the driver, "
+        "too, with the Fast DDS profile config/fastdds_large_clouds.xml, see docs/ros.md"
+    )
+
+
+def small_shared_memory(folder: str = "/dev/shm") -> str:
+    """A sentence if the folder is too small for several processes with large clouds, else ""."""
+    try:
+        facts = os.statvfs(folder)
+    except OSError:
+        return ""
+    size = facts.f_blocks * facts.f_frsize
+    if size >= _SHARED_MEMORY:
+        return ""
+    return (
+        f"{folder} has {size / 1e6:.0f} MB, and clouds of megabytes may get lost for want of it: "
+        "start the container with --shm-size=512m or --ipc=host"
+    )
+
+
 def answer_impossible_transitions(node) -> None:
     """rclpy lets a transition that the state does not have end the node and answers nothing; answer success=False."""
     service = getattr(node, "_service_change_state", None)
@@ -63,6 +89,7 @@ def answer_impossible_transitions(node) -> None:
 
 
 def _warn(node, topic, event):
+    topic = node.resolve_topic_name(topic)
     policy = qos_policy_name_from_kind(event.last_policy_kind)
     node.get_logger().warning(
         f"a publisher of '{topic}' offers another {policy} than is asked for, so nothing comes from it: "
