@@ -38,8 +38,12 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scenes")
     for name, step, held in (("dense", 1, True), ("sparse", 3, False)):
         scans = [street(seed)[::step] for seed in range(4)]
-        arrays = {"xyz": np.concatenate([s.xyz for s in scans]), "label": np.concatenate([s.label for s in scans]),
-                  "offsets": np.cumsum([0, *(len(s.xyz) for s in scans)]), "classes": np.array(CLASSES)}
+        arrays = {
+            "xyz": np.concatenate([s.xyz for s in scans]),
+            "label": np.concatenate([s.label for s in scans]),
+            "offsets": np.cumsum([0, *(len(s.xyz) for s in scans)]),
+            "classes": np.array(CLASSES),
+        }
         if held:
             arrays["intensity"] = np.concatenate([s.intensity for s in scans])
         np.savez(folder / f"{name}.npz", **arrays)

@@ -144,9 +144,14 @@ def start(folder, files, counts, val, recipe: Recipe, stride: int = 1) -> SceneR
         raise data.DataError(f"expected the same classes in all of {', '.join(files)}: prepare them with one table")
     judged = {Path(path).stem: scan.load(path)[0][::stride] for path in val}
     fresh = SceneRun(folder, [scans for scans, _ in loaded], counts, judged, loaded[0][1], recipe)
-    config = {"blueprint": fresh.blueprint.to_json(), "classes": list(fresh.classes), "points": MOST_ROWS,
-              "sampling": "voxel",
-              "train": [f"{Path(f).name}:{c}" for f, c in zip(files, counts)], "val": [Path(f).name for f in val]}
+    config = {
+        "blueprint": fresh.blueprint.to_json(),
+        "classes": list(fresh.classes),
+        "points": MOST_ROWS,
+        "sampling": "voxel",
+        "train": [f"{Path(f).name}:{c}" for f, c in zip(files, counts)],
+        "val": [Path(f).name for f in val],
+    }
     config = json.loads(json.dumps({**config, "recipe": asdict(recipe)}))
     path = folder / "config.json"
     if path.is_file() and json.loads(path.read_text())["recipe"] != config["recipe"]:
