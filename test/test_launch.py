@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from bipointnet_ros.ros import launching
+from bipointnet_ros.ros.statistics import REASONS
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "launch/bipointnet.launch.py"
@@ -84,6 +86,14 @@ def test_the_launch_file_compiles_and_declares_what_is_promised():
     promised = {"cloud_topic", "params_file", "model", "rviz", "use_sim_time", "bag", "namespace", "autostart",
                 "fixed_frame", "log_level"}  # fmt: skip
     assert set(launching.ARGUMENTS) == promised and launching.ARGUMENTS["rviz"][0] == "false"
+
+
+def test_the_user_guide_knows_every_argument_and_reason():
+    guide = (ROOT / "docs/ros.md").read_text()
+    for name in [*launching.ARGUMENTS, *REASONS]:
+        assert f"`{name}`" in guide, name
+    for line in re.findall(r"^ros2 launch .*$", guide, re.M):
+        assert {word.partition(":=")[0] for word in line.split()[4:]} <= set(launching.ARGUMENTS)
 
 
 @pytest.mark.ros
