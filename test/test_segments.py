@@ -154,8 +154,17 @@ def test_specks_are_no_objects(two_cars_and_a_person):
     assert len(objects) == 3 and not instance[-3:].any()
 
 
-@pytest.mark.parametrize("name, long, count", [("vehicle", 0.4, 0), ("vehicle", 4.0, 1), ("person", 0.5, 1),
-                                               ("person", 5.0, 0), ("pole", 0.3, 1), ("pole", 9.0, 0)])
+@pytest.mark.parametrize(
+    "name, long, count",
+    [
+        ("vehicle", 0.4, 0),
+        ("vehicle", 4.0, 1),
+        ("person", 0.5, 1),
+        ("person", 5.0, 0),
+        ("pole", 0.3, 1),
+        ("pole", 9.0, 0),
+    ],
+)
 def test_things_have_the_size_of_their_kind(name, long, count):
     xyz = np.random.default_rng(0).uniform([9, 0, 0], [9 + long, 0.3, 1.5], (400, 3)).astype(np.float32)
     label = np.full(400, NAMES.index(name) + 1)
