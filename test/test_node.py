@@ -17,6 +17,9 @@ pytestmark = pytest.mark.ros
 
 import rclpy  # noqa: E402
 from builtin_interfaces.msg import Time  # noqa: E402
+from rcl_interfaces.msg import Parameter as ParameterMessage  # noqa: E402
+from rcl_interfaces.msg import ParameterValue  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import PointCloud2, PointField  # noqa: E402
@@ -280,6 +283,20 @@ def test_a_storm_of_parameters_does_no_harm(node):
     assert node.ask(cloud(street())) and node.counts()["dropped_failed"] == 0
 
 
+def test_a_malformed_request_does_not_end_the_node(node):
+    """rclpy alone would: it raises for a type that does not exist, and what a callback raises ends the process."""
+    client = node.world.node.create_client(SetParameters, f"{node.name}/set_parameters")
+    node.world.until(client.service_is_ready)
+    for name in ("range_max", "autostart", "nonsense", ""):
+        for kind in (0, 5, 8, 10, 200):
+            value = ParameterValue(type=kind, double_array_value=[1.0])
+            client.call_async(SetParameters.Request(parameters=[ParameterMessage(name=name, value=value)]))
+    node.world.spin(0.5)
+    assert node.process.says("10 is not a valid Parameter.Type") and "Traceback" not in node.process.text
+    assert node.set(seed=0) == [""] and node.ask(cloud(street()))
+    node.world.node.destroy_client(client)
+
+
 STARTS = {
     "integer for a float": (("range_max:=30",), "range_max must be a number with a point, got 30: write 2.0, not 2"),
     "out of range": (("min_confidence:=2.0",), "min_confidence must be 0.0 to 1.0, got 2.0"),
@@ -377,6 +394,47 @@ def test_two_nodes_in_two_namespaces_answer_their_own_clouds(world, model):
         assert remote.ask(cloud(street(), frame=frame)).header.frame_id == frame
     assert [{a.header.frame_id for a in remote.answers} for remote in nodes] == [{"front"}, {"rear"}]
     assert [remote.process.end()[0] for remote in nodes] == [0, 0]
+
+
+def test_two_domains_side_by_side_do_not_meet(world, model):
+    domain = int(os.environ["ROS_DOMAIN_ID"])
+    other = World(domain % 100 + 1)
+    try:
+        theirs = other.start_node("/same", model=model).listen()
+        os.environ["ROS_DOMAIN_ID"] = str(domain)
+        ours = world.start_node("/same", model=model).listen()
+        nodes = theirs, ours
+        for remote, frame in zip(nodes, ("theirs", "ours")):
+            assert remote.ask(cloud(street(), frame=frame)).header.frame_id == frame
+        other.spin(0.3)
+        assert [{a.header.frame_id for a in remote.answers} for remote in nodes] == [{"theirs"}, {"ours"}]
+        assert [remote.process.end()[0] for remote in nodes] == [0, 0]
+    finally:
+        os.environ["ROS_DOMAIN_ID"] = str(domain)
+        other.close()
+
+
+def test_a_best_effort_publisher_that_is_killed_and_comes_again_is_heard_again(world, model, tmp_path):
+    np.save(tmp_path / "street.npy", street())
+    remote = world.start_node("/again", model=model, reliability="best_effort").listen()
+    world.node.destroy_publisher(remote.publisher)
+    playing = (
+        str(tmp_path / "street.npy"),
+        "--loop",
+        "--reliability",
+        "best_effort",
+        "--ros-args",
+        "-r",
+        "__ns:=/again",
+    )
+    for how in (signal.SIGKILL, signal.SIGINT):
+        player = world.start("bipointnet_ros.ros.player", *playing)
+        before = len(remote.answers)
+        world.until(lambda: len(remote.answers) > before + 5, player)  # noqa: B023
+        player.end(how)
+    counts = remote.counts()
+    assert counts["received"] == counts["answered"] + counts["dropped"] and counts["dropped_failed"] == 0
+    assert remote.process.end()[0] == 0
 
 
 def test_a_topic_is_remapped_and_qos_overridden(world, model):

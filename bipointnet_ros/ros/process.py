@@ -12,6 +12,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}
+_TOO_MANY = 100  # failures of callbacks in a row
 
 
 def run(name: str, make, args=None) -> int:
@@ -64,9 +65,26 @@ def _spin(node, arrival: socket.socket):
     node.start()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    try:
-        while not node.finished.is_set():
+    if _work(executor, node):
+        node.end()
+
+
+def _work(executor, node) -> bool:
+    """Run callbacks until the node is finished; False if somebody else has shut the context down.
+
+    rclpy ends the process when a callback raises, and its own parameter services raise for a malformed request: that
+    is told and survived, unless nothing else happens any more.
+    """
+    failures = 0
+    while not node.finished.is_set():
+        try:
             executor.spin_once()
-    except ExternalShutdownException:
-        return
-    node.end()
+            failures = 0
+        except ExternalShutdownException:
+            return False
+        except Exception as error:
+            failures += 1
+            if failures == _TOO_MANY:
+                raise
+            node.get_logger().error(f"a request or callback failed, {type(error).__name__}: {error}")
+    return True
