@@ -129,7 +129,7 @@ BPN_INLINE uint64_t reached(struct sums sums, const float *limit)
 
 #include "lift.h"
 
-/* Set bits of each byte. */
+/* Dense (dense.h): set bits of each byte. */
 BPN_INLINE __m256i byte_counts(__m256i v)
 {
     const __m256i low = _mm256_set1_epi8(15); /* row 0 of the table is the popcount of a nibble */
@@ -138,32 +138,22 @@ BPN_INLINE __m256i byte_counts(__m256i v)
                            _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(v, 4), low)));
 }
 
-/* Distance of a long row, four words at a time. */
-BPN_INLINE int long_distance(const uint64_t *x, const uint64_t *weight, size_t W)
+/* Four words at a time. */
+BPN_INLINE int long_distance(const uint64_t *x, const uint64_t *weight, int32_t W)
 {
     __m256i sum = _mm256_setzero_si256();
-    size_t i = 0;
+    int32_t i = 0;
     for (; i + 4 <= W; i += 4) {
         __m256i differing = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(x + i)),
                                              _mm256_loadu_si256((const __m256i *)(weight + i)));
         sum = _mm256_add_epi64(sum, _mm256_sad_epu8(byte_counts(differing), _mm256_setzero_si256()));
     }
     __m128i half = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-    return (int)(_mm_cvtsi128_si64(half) + _mm_extract_epi64(half, 1)) + bpn_distance(x + i, weight + i, (int32_t)(W - i));
+    return (int)(_mm_cvtsi128_si64(half) + _mm_extract_epi64(half, 1)) + bpn_distance(x + i, weight + i, W - i);
 }
 
-static void dense(const uint64_t *x, int32_t r, int32_t W, const uint64_t *weight, int32_t C, const int16_t *limit,
-                  uint64_t *out)
-{
-    size_t words = (size_t)W;
-    for (int32_t i = 0; i < r; i++, x += words)
-        for (int32_t first = 0; first < C; first += 64) {
-            uint64_t bits = 0;
-            for (int32_t c = first; c < bpn_least(first + 64, C); c++)
-                bits |= (uint64_t)(long_distance(x, weight + (size_t)c * words, words) < limit[c]) << (c - first);
-            *out++ = bits;
-        }
-}
+#define DISTANCE long_distance
+#include "dense.h"
 
 static int supported(void)
 {

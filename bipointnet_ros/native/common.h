@@ -34,34 +34,6 @@ BPN_INLINE int bpn_least(int a, int b)
     return a < b ? a : b;
 }
 
-/* Groups of three inputs that a sliced layer sums (slices.h), padded to the sizes that are compiled. */
-BPN_INLINE int bpn_slice_groups(int K)
-{
-    return K <= 36 ? 12 : K <= 72 ? 24 : K <= 132 ? 44 : 84;
-}
-
-/* weight (C, W) -> codes (C, groups): eight times the three weights of a group as a number. */
-BPN_STATIC void bpn_slice_codes(const uint64_t *weight, int C, int K, uint8_t *codes)
-{
-    int W = BPN_WORDS(K), groups = bpn_slice_groups(K);
-    memset(codes, 0, (size_t)C * (size_t)groups);
-    for (int c = 0; c < C; c++)
-        for (int k = 0; k < K; k++)
-            codes[c * groups + k / 3] |= (uint8_t)(((weight[c * W + k / 64] >> (k % 64)) & 1) << (3 + k % 3));
-}
-
-BPN_STATIC void bpn_dense(const uint64_t *x, int32_t r, int32_t W, const uint64_t *weight, int32_t C,
-                          const int16_t *limit, uint64_t *out)
-{
-    for (int32_t i = 0; i < r; i++, x += W)
-        for (int32_t first = 0; first < C; first += 64) {
-            uint64_t bits = 0;
-            for (int32_t c = first; c < bpn_least(first + 64, C); c++)
-                bits |= (uint64_t)(bpn_distance(x, weight + (size_t)c * (size_t)W, W) < limit[c]) << (c - first);
-            *out++ = bits;
-        }
-}
-
 BPN_INLINE uint8_t bpn_clamped_limit(int limit, int distance, int K)
 {
     int shifted = limit - distance;

@@ -109,6 +109,21 @@ BPN_INLINE uint64_t reached(struct sums sums, const float *limit)
 
 #include "lift.h"
 
+/* Dense (dense.h): two words at a time. */
+BPN_INLINE int long_distance(const uint64_t *x, const uint64_t *weight, int32_t W)
+{
+    uint16x8_t sum = vdupq_n_u16(0);
+    int32_t i = 0;
+    for (; i + 2 <= W; i += 2) {
+        uint64x2_t differing = veorq_u64(vld1q_u64(x + i), vld1q_u64(weight + i));
+        sum = vpadalq_u8(sum, vcntq_u8(vreinterpretq_u8_u64(differing)));
+    }
+    return (int)vaddlvq_u16(sum) + bpn_distance(x + i, weight + i, W - i);
+}
+
+#define DISTANCE long_distance
+#include "dense.h"
+
 static int supported(void)
 {
     return 1;
@@ -121,7 +136,7 @@ const struct bpn_backend bpn_neon = {
     .lift = lift,
     .layer = layer,
     .limits = limits,
-    .dense = bpn_dense,
+    .dense = dense,
     .merge = bpn_merge,
     .logits = bpn_logits,
     .argsort = bpn_argsort,

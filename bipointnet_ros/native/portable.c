@@ -110,6 +110,9 @@ static void lift(const float *x, int32_t n, int32_t F, const float *weight, int3
             }
 }
 
+#define DISTANCE bpn_distance
+#include "dense.h"
+
 static int supported(void)
 {
     return 1;
@@ -122,7 +125,7 @@ const struct bpn_backend bpn_portable = {
     .lift = lift,
     .layer = layer,
     .limits = limits,
-    .dense = bpn_dense,
+    .dense = dense,
     .merge = bpn_merge,
     .logits = bpn_logits,
     .argsort = bpn_argsort,

@@ -5,30 +5,30 @@
 #include "slices.h"
 
 /* fired = [distance < limit] of LANES rows to one channel. */
-typedef void test(const struct slices *slices, const uint8_t *code, uint8_t limit, plane *fired);
+typedef void test(const struct slices *slices, const uint16_t *code, uint8_t limit, plane *fired);
 
 #define DEFINE_FIRES(GROUPS)                                                                                          \
-    static void fires##GROUPS(const struct slices *slices, const uint8_t *code, uint8_t limit, plane *fired)          \
+    static void fires##GROUPS(const struct slices *slices, const uint16_t *code, uint8_t limit, plane *fired)          \
     {                                                                                                                 \
         plane acc[8];                                                                                                 \
         *fired = ~sum_up(acc, slices, code, limit, GROUPS);                                                           \
     }
+DEFINE_FIRES(6)
 DEFINE_FIRES(12)
-DEFINE_FIRES(24)
-DEFINE_FIRES(44)
-DEFINE_FIRES(84)
+DEFINE_FIRES(22)
+DEFINE_FIRES(42)
 
 static test *fires_of(int K)
 {
-    int groups = bpn_slice_groups(K);
-    return groups == 12 ? fires12 : groups == 24 ? fires24 : groups == 44 ? fires44 : fires84;
+    int groups = groups_of(K);
+    return groups == 6 ? fires6 : groups == 12 ? fires12 : groups == 22 ? fires22 : fires42;
 }
 
 /* Bits of a layer for each row; limit (C), codes (C, groups). */
-static void sliced_own(const uint64_t *x, int n, int K, const uint8_t *codes, int C, const uint8_t *limit, uint64_t *own)
+static void sliced_own(const uint64_t *x, int n, int K, const uint16_t *codes, int C, const uint8_t *limit, uint64_t *own)
 {
     test *fires = fires_of(K);
-    int W = BPN_WORDS(K), Cw = BPN_WORDS(C), groups = bpn_slice_groups(K);
+    int W = BPN_WORDS(K), Cw = BPN_WORDS(C), groups = groups_of(K);
     struct slices slices;
     plane bits[64];
     for (int first = 0; first < n; first += LANES) {
@@ -46,47 +46,40 @@ static void sliced_own(const uint64_t *x, int n, int K, const uint8_t *codes, in
     }
 }
 
-/* Looks at the channels of a word that no row has set yet; limits of 0 must be marked as done. */
-static uint64_t look(const struct slices *slices, test *fires, const uint8_t *codes, int groups, const uint8_t *limit,
+/* The open channels of a word that some row sets. */
+static uint64_t look(const struct slices *slices, test *fires, const uint16_t *codes, size_t groups, const uint8_t *limit,
                      uint64_t open)
 {
     uint64_t found = 0;
     plane fired;
     for (; open; open &= open - 1) {
         int c = __builtin_ctzll(open);
-        fires(slices, codes + c * groups, limit[c], &fired);
+        if (limit[c] == 0)
+            continue;
+        fires(slices, codes + (size_t)c * groups, limit[c], &fired);
         found |= (uint64_t)ANY(fired) << c;
     }
     return found;
 }
 
-/* The channels of a word that can fire at all. */
-static uint64_t channels_to_look_at(const uint8_t *limit, int count)
-{
-    uint64_t open = 0;
-    for (int c = 0; c < count; c++)
-        open |= (uint64_t)(limit[c] != 0) << c;
-    return open;
-}
-
 /* OR of the bits of a layer over the rows of one group; pool (Cw) is cleared by the caller. */
-static void sliced_pool(const uint64_t *x, int n, int K, const uint8_t *codes, int C, const uint8_t *limit, uint64_t *pool)
+static void sliced_pool(const uint64_t *x, int n, int K, const uint16_t *codes, int C, const uint8_t *limit, uint64_t *pool)
 {
     test *fires = fires_of(K);
-    int W = BPN_WORDS(K), groups = bpn_slice_groups(K);
+    size_t W = BPN_WORDS((size_t)K), groups = (size_t)groups_of(K);
     struct slices slices;
     for (int first = 0; first < n; first += LANES) {
-        slice_rows(&slices, x + (size_t)first * (size_t)W, bpn_least(LANES, n - first), K);
-        for (int c = 0; c < C; c += 64) {
-            uint64_t open = channels_to_look_at(limit + c, bpn_least(64, C - c)) & ~pool[c / 64];
-            pool[c / 64] |= look(&slices, fires, codes + (size_t)c * (size_t)groups, groups, limit + c, open);
+        slice_rows(&slices, x + (size_t)first * W, bpn_least(LANES, n - first), K);
+        for (int c = 0; c < C; c += 64) { /* a channel that is set is not looked at again */
+            uint64_t exist = C - c < 64 ? ((uint64_t)1 << (C - c)) - 1 : ~(uint64_t)0;
+            pool[c / 64] |= look(&slices, fires, codes + (size_t)c * groups, groups, limit + c, exist & ~pool[c / 64]);
         }
     }
 }
 
 /* Slices serve a layer with one row of limits for all groups, one wanted output, and groups that fill the lanes.
  * Returns whether it did the layer. */
-static int sliced_layer(const uint64_t *x, int32_t K, const uint8_t *codes, int32_t C, const uint8_t *own_limit,
+static int sliced_layer(const uint64_t *x, int32_t K, const uint16_t *codes, int32_t C, const uint8_t *own_limit,
                         int32_t own_step, uint64_t *own, const uint8_t *pool_limit, int32_t pool_step, uint64_t *pool,
                         const int32_t *offsets, int32_t S)
 {

@@ -4,7 +4,7 @@
 
 #include "slices.h"
 
-#define SLICED_INPUTS (3 * MAX_GROUPS)
+#define SLICED_INPUTS (6 * GROUPS)
 
 /* Smallest sum among the lanes, of which at least one is set; the lanes that hold it remain. */
 BPN_INLINE int smallest(const plane sum[8], plane *lanes)
@@ -30,10 +30,10 @@ BPN_INLINE int first_lane(plane lanes)
 }
 
 /* The smallest distance of LANES rows to one channel where it is less than value, and its first lane; else value. */
-typedef int improve(const struct slices *slices, const uint8_t *code, int value, int *lane);
+typedef int improve(const struct slices *slices, const uint16_t *code, int value, int *lane);
 
 #define DEFINE_IMPROVE(GROUPS)                                                                                        \
-    static int improve##GROUPS(const struct slices *slices, const uint8_t *code, int value, int *lane)                \
+    static int improve##GROUPS(const struct slices *slices, const uint16_t *code, int value, int *lane)                \
     {                                                                                                                 \
         plane sum[8], fired = ~sum_up(sum, slices, code, (uint8_t)value, GROUPS);                                     \
         if (!ANY(fired))                                                                                              \
@@ -42,21 +42,21 @@ typedef int improve(const struct slices *slices, const uint8_t *code, int value,
         *lane = first_lane(fired);                                                                                    \
         return value;                                                                                                 \
     }
-DEFINE_IMPROVE(24)
-DEFINE_IMPROVE(44)
-DEFINE_IMPROVE(84)
+DEFINE_IMPROVE(12)
+DEFINE_IMPROVE(22)
+DEFINE_IMPROVE(42)
 
 static improve *improve_of(int K)
 {
-    int groups = bpn_slice_groups(K);
-    return groups == 24 ? improve24 : groups == 44 ? improve44 : improve84;
+    int groups = groups_of(K);
+    return groups == 12 ? improve12 : groups == 22 ? improve22 : improve42;
 }
 
 /* One group of rows: value (C), row (C) counted from the first of them. */
-static void sliced_extremes(const uint64_t *x, int n, int K, const uint8_t *codes, int C, int16_t *value, int32_t *row)
+static void sliced_extremes(const uint64_t *x, int n, int K, const uint16_t *codes, int C, int16_t *value, int32_t *row)
 {
     improve *run = improve_of(K);
-    int W = BPN_WORDS(K), groups = bpn_slice_groups(K);
+    int W = BPN_WORDS(K), groups = groups_of(K);
     struct slices slices;
     for (int c = 0; c < C; c++)
         value[c] = (int16_t)(K + 1);
@@ -99,17 +99,18 @@ static void plain_extremes(const uint64_t *x, const uint64_t *weight, int n, int
 static void extremes(const uint64_t *x, const uint64_t *weight, const int32_t *offsets, int32_t S, int32_t C, int32_t W,
                      uint8_t *scratch, int16_t *value, int32_t *row)
 {
+    uint16_t *codes = (uint16_t *)scratch;
     size_t words = (size_t)W, rows = (size_t)(offsets[S] - offsets[0]);
     int K = bpn_least(64 * W, SLICED_INPUTS);
     int plain = W == 4 && (beyond_slices(x + (size_t)offsets[0] * words, rows) || beyond_slices(weight, (size_t)C));
-    bpn_slice_codes(weight, C, K, scratch);
+    slice_weights(weight, C, K, codes);
     for (int32_t s = 0; s < S; s++, value += C, row += C) {
         const uint64_t *first = x + (size_t)offsets[s] * words;
         int n = offsets[s + 1] - offsets[s];
         if (plain)
             plain_extremes(first, weight, n, C, words, value, row);
         else
-            sliced_extremes(first, n, K, scratch, C, value, row);
+            sliced_extremes(first, n, K, codes, C, value, row);
         for (int32_t c = 0; c < C; c++)
             row[c] += offsets[s];
     }

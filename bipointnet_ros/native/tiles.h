@@ -40,7 +40,7 @@ static void prepare(const uint64_t *weight, int32_t C, int32_t K, uint8_t *prepa
             prepared[((size_t)(c / 64) * (size_t)steps + (size_t)s) * 64 + (size_t)(c % 64)] =
                 (uint8_t)(inputs & ((1 << STEP_BITS) - 1));
         }
-    bpn_slice_codes(weight, C, K, prepared + BPN_TILE_BYTES(C, W));
+    slice_weights(weight, C, K, (uint16_t *)(prepared + BPN_TILE_BYTES(C, W)));
 }
 
 /* Returns the group of the last row, where the next block starts to look. */
@@ -119,8 +119,8 @@ static void layer(const uint64_t *x, int32_t K, const uint8_t *prepared, int32_t
     int steps = STEPS(K), n = offsets[S], group = 0;
     if (pool)
         memset(pool, 0, (size_t)S * BPN_WORDS((size_t)C) * sizeof *pool);
-    if (sliced_layer(x, K, prepared + BPN_TILE_BYTES(C, BPN_WORDS(K)), C, own_limit, own_step, own, pool_limit, pool_step,
-                     pool, offsets, S))
+    const uint16_t *codes = (const uint16_t *)(prepared + BPN_TILE_BYTES(C, BPN_WORDS(K)));
+    if (sliced_layer(x, K, codes, C, own_limit, own_step, own, pool_limit, pool_step, pool, offsets, S))
         return;
     for (block.first = 0; block.first < n; block.first += BLOCK) {
         block.rows = bpn_least(BLOCK, n - block.first);
