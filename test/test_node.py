@@ -370,6 +370,14 @@ def test_without_its_model_the_node_lives_unconfigured_until_it_is_mended(world,
     assert remote.process.end(signal.SIGTERM)[0] == 0 and "Traceback" not in remote.process.text
 
 
+def test_what_cannot_be_activated_is_told_and_left_inactive(world, model):
+    wrong = {"qos_overrides./astray/points.subscription.reliability": "sometimes"}
+    remote = world.start_node("/astray", says="waiting inactive", model=model, **wrong)
+    assert remote.process.says("cannot activate: ") and remote.process.says("sometimes")
+    assert remote.state() == "inactive" and remote.diagnosis(lambda level, m, v: level == ERROR)
+    assert remote.process.end()[0] == 0 and "Traceback" not in remote.process.text
+
+
 @pytest.mark.parametrize("how", (signal.SIGINT, signal.SIGTERM), ids=("SIGINT", "SIGTERM"))
 def test_a_signal_ends_it_at_once_with_status_0_even_in_work(world, model, how):
     ignoring = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}  # as a shell starts a `command &`

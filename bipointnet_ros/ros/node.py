@@ -53,29 +53,11 @@ class PerceptionNode(LifecycleNode):
     # ---------------------------------------------------------------------------------------------------- lifecycle
 
     def on_configure(self, state):
-        try:
-            self.pipeline = Pipeline(self.config)
-            _warm(self.pipeline)
-        except Exception as error:  # rclpy would hide it
-            self.pipeline, self.problem = None, _sentence(error)
-            self.get_logger().error(f"cannot configure: {self.problem}")
-            return FAILURE
-        self.problem = ""
-        self.outputs = Outputs(self)
-        self.outputs.publish_classes(self.pipeline.model.classes)
-        p = self.pipeline
-        self._watch.look_at_shared_memory()
-        self.get_logger().info(f"model '{p.config.model}', backend {p.backend_name}, {p.threads} thread(s)")
-        return super().on_configure(state)
+        return self._attempt("configure", self._configure, self._release)
 
     def on_activate(self, state):
-        result = super().on_activate(state)  # first: until then publishers drop silently
-        drop = self._statistics.drop
-        self._worker = Worker(self._answer, lambda _: drop("superseded"), lambda _: drop("stopped"))
-        self._statistics.listen()
-        self.subscription = transport.subscribe(self, PointCloud2, "points", self._on_cloud, self.config.reliability)
-        self.get_logger().info(f"listening to '{self.subscription.topic_name}'")
-        return result
+        super().on_activate(state)  # first: until then publishers drop silently
+        return self._attempt("activate", self._listen, lambda: self.on_deactivate(state))
 
     def on_deactivate(self, state):
         self._stop()
@@ -92,6 +74,33 @@ class PerceptionNode(LifecycleNode):
     def on_error(self, state):
         self._release()
         return super().on_error(state)
+
+    def _attempt(self, what: str, act, undo):
+        """SUCCESS, or a sentence and FAILURE, which leads back to the state before; rclpy would hide what is raised."""
+        try:
+            act()
+        except Exception as error:
+            undo()
+            self.problem = _sentence(error)
+            self.get_logger().error(f"cannot {what}: {self.problem}")
+            return FAILURE
+        self.problem = ""
+        return SUCCESS
+
+    def _configure(self):
+        p = self.pipeline = Pipeline(self.config)
+        _warm(p)
+        self.outputs = Outputs(self)
+        self.outputs.publish_classes(p.model.classes)
+        self._watch.look_at_shared_memory()
+        self.get_logger().info(f"model '{p.config.model}', backend {p.backend_name}, {p.threads} thread(s)")
+
+    def _listen(self):
+        drop = self._statistics.drop
+        self._worker = Worker(self._answer, lambda _: drop("superseded"), lambda _: drop("stopped"))
+        self._statistics.listen()
+        self.subscription = transport.subscribe(self, PointCloud2, "points", self._on_cloud, self.config.reliability)
+        self.get_logger().info(f"listening to '{self.subscription.topic_name}'")
 
     def _stop(self):
         """No cloud comes in any more; the one in work is answered."""
@@ -112,11 +121,14 @@ class PerceptionNode(LifecycleNode):
         """Configure and activate if ``autostart``; a failure leaves the node alive in the state it reached."""
         if not self.config.autostart:
             return
-        if self.trigger_configure() == SUCCESS:
-            self.trigger_activate()
-        else:
-            name = self.get_fully_qualified_name()
-            self.get_logger().error(f"waiting unconfigured: mend it, then call 'ros2 lifecycle set {name} configure'")
+        if self.trigger_configure() != SUCCESS:
+            self._wait_for_help("unconfigured", "configure")
+        elif self.trigger_activate() != SUCCESS:
+            self._wait_for_help("inactive", "activate")
+
+    def _wait_for_help(self, state: str, transition: str):
+        name = self.get_fully_qualified_name()
+        self.get_logger().error(f"waiting {state}: mend it, then call 'ros2 lifecycle set {name} {transition}'")
 
     def end(self):
         """Answer the cloud in work and finalize, unless a service call has already done so."""

@@ -45,10 +45,9 @@ class Watch:
 
     def _health(self, snapshot) -> tuple[bytes, str]:
         node = self._node
-        if node.pipeline is None:
-            return (diagnostics.ERROR, node.problem) if node.problem else (diagnostics.OK, "not configured")
         if node.subscription is None:
-            return diagnostics.OK, "inactive"
+            state = "not configured" if node.pipeline is None else "inactive"
+            return (diagnostics.ERROR, node.problem) if node.problem else (diagnostics.OK, state)
         if 0 < node.config.stale_after < snapshot.silent:
             sentence = f"no cloud for {snapshot.silent:.0f} s: {transport.publishers_of(node, node.subscription)}"
             self.say("stale", sentence)
