@@ -61,23 +61,31 @@ BPN_STATIC void bpn_merge(const uint64_t *codes, int32_t Cw, const int32_t *offs
                 out[i] |= codes[(size_t)s * (size_t)Cw + (size_t)i];
 }
 
-/* sum += 8 lanes of the table entry of a byte, without the table; count inputs of it exist, weight (count, lanes). */
-BPN_INLINE void bpn_add_inputs(const float *weight, size_t lanes, int count, unsigned byte, float sum[8])
+typedef float bpn_four __attribute__((vector_size(16)));
+
+/* Eight channels. */
+struct bpn_eight {
+    bpn_four low, high;
+};
+
+BPN_INLINE struct bpn_eight bpn_load(const float *from)
 {
-    float entry[8] = {0};
-    for (int i = 0; i < count; i++, weight += lanes) {
-        float sign = (float)((int)(byte >> i & 1) * 2 - 1);
-        for (int l = 0; l < 8; l++)
-            entry[l] += sign * weight[l];
-    }
-    for (int l = 0; l < 8; l++)
-        sum[l] += entry[l];
+    struct bpn_eight loaded;
+    memcpy(&loaded, from, sizeof loaded);
+    return loaded;
 }
 
-BPN_INLINE void bpn_add_entry(const float *entry, float sum[8])
+/* A table entry without the table: count inputs of the byte exist, weight (count, lanes). */
+BPN_INLINE struct bpn_eight bpn_entry(const float *weight, size_t lanes, int count, unsigned byte)
 {
-    for (int l = 0; l < 8; l++)
-        sum[l] += entry[l];
+    struct bpn_eight entry = {{0}, {0}};
+    for (int i = 0; i < count; i++, weight += lanes) {
+        struct bpn_eight input = bpn_load(weight);
+        float sign = (float)((int)(byte >> i & 1) * 2 - 1);
+        entry.low += sign * input.low;
+        entry.high += sign * input.high;
+    }
+    return entry;
 }
 
 BPN_STATIC void bpn_logits(const uint64_t *x, int32_t r, int32_t K, const float *weight, const float *tables, int32_t C,
@@ -86,17 +94,17 @@ BPN_STATIC void bpn_logits(const uint64_t *x, int32_t r, int32_t K, const float 
     size_t step = (size_t)lanes;
     for (int32_t i = 0; i < r; i++, x += BPN_WORDS(K), out += C)
         for (int32_t first = 0; first < C; first += 8) {
-            float sum[8] = {0};
-            size_t count = (size_t)bpn_least(8, C - first) * sizeof *sum;
-            memcpy(sum, bias + first, count);
+            struct bpn_eight sum = {{0}, {0}}, entry;
+            size_t count = (size_t)bpn_least(8, C - first) * sizeof *bias;
+            memcpy(&sum, bias + first, count);
             for (int32_t k = 0; k < K; k += 8) {
                 unsigned byte = (x[k / 64] >> (k % 64)) & 255;
-                if (tables)
-                    bpn_add_entry(tables + ((size_t)k * 32 + byte) * step + first, sum);
-                else
-                    bpn_add_inputs(weight + (size_t)k * step + first, step, bpn_least(8, K - k), byte, sum);
+                entry = tables ? bpn_load(tables + ((size_t)k * 32 + byte) * step + first)
+                               : bpn_entry(weight + (size_t)k * step + first, step, bpn_least(8, K - k), byte);
+                sum.low += entry.low;
+                sum.high += entry.high;
             }
-            memcpy(out + first, sum, count);
+            memcpy(out + first, &sum, count);
         }
 }
 
