@@ -330,7 +330,7 @@ def test_markers_of_objects():
 
 def test_all_of_this_with_the_field_checks_of_older_distributions():
     """Humble always checks types; newer ones only when asked, so a wrong type would go unseen there."""
-    env = {**os.environ, "ROS_PYTHON_CHECK_FIELDS": "1"}
+    env = {**os.environ, "ROS_PYTHON_CHECK_FIELDS": "1", "BIPOINTNET_REQUIRE": "ros"}
     call = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not all_of_this", __file__]
     run = subprocess.run(call, env=env, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stdout[-3000:]
