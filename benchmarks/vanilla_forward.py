@@ -22,7 +22,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from bipointnet_ros.core import bits, kernels  # noqa: E402
+from bipointnet_ros.core import bits, kernels, points  # noqa: E402
 from bipointnet_ros.core.blueprint import vanilla  # noqa: E402
 from bipointnet_ros.core.model_file import Model, read  # noqa: E402
 from bipointnet_ros.core.network import Network  # noqa: E402
@@ -31,7 +31,7 @@ PEER = f"onnxruntime {onnxruntime.__version__} fp32"
 POINT_LAYERS, HEAD = ((3, 64), (64, 128), (128, 1024)), ((1024, 512), (512, 256), (256, 40))
 
 
-def onnx_model(points: int, clouds: int) -> bytes:
+def onnx_model(rows: int, clouds: int) -> bytes:
     """Point layers as 1 x 1 convolutions over (B, channels, N), which onnxruntime runs faster than matrix products."""
     rng = np.random.default_rng(0)
     nodes, tensors, last = [], [], "x"
@@ -56,14 +56,14 @@ def onnx_model(points: int, clouds: int) -> bytes:
     for i, (inputs, outputs) in enumerate(HEAD):
         layer("Gemm", f"head{i}", (outputs, inputs), i < len(HEAD) - 1)
     graph = helper.make_graph(
-        nodes, "vanilla", [helper.make_tensor_value_info("x", TensorProto.FLOAT, (clouds, 3, points))],
+        nodes, "vanilla", [helper.make_tensor_value_info("x", TensorProto.FLOAT, (clouds, 3, rows))],
         [helper.make_tensor_value_info(last, TensorProto.FLOAT, (clouds, HEAD[-1][1]))], tensors)  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
 
-def worst_case(points: int) -> Model:
+def worst_case(rows: int) -> Model:
     """Random bits; the pooling layer's limits are so low that every point must be looked at for every channel."""
     rng = np.random.default_rng(0)
     blueprint, tensors = vanilla(HEAD[-1][1]), {}
@@ -77,7 +77,7 @@ def worst_case(points: int) -> Model:
             else:
                 tensors[name] = rng.normal(0, 0.5, shape).astype(np.float32)
     names = tuple(f"class{i}" for i in range(HEAD[-1][1]))
-    return Model("worst", blueprint, names, points, "random", "unit_sphere", tensors)
+    return Model("worst", blueprint, names, rows, "random", "unit_sphere", tensors)
 
 
 def interleaved(calls: dict, rounds: int) -> dict[str, float]:
@@ -110,11 +110,11 @@ def main() -> None:
         Path(arguments.json).write_text(json.dumps(row, indent=2) + "\n")
 
 
-def peer(points: int, clouds: int):
+def peer(rows: int, clouds: int):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(onnx_model(points, clouds), options, ["CPUExecutionProvider"])
-    planar = np.random.default_rng(1).normal(size=(clouds, 3, points)).astype(np.float32)
+    session = onnxruntime.InferenceSession(onnx_model(rows, clouds), options, ["CPUExecutionProvider"])
+    planar = np.random.default_rng(1).normal(size=(clouds, 3, rows)).astype(np.float32)
     return lambda: session.run(None, {"x": planar})
 
 
@@ -127,7 +127,7 @@ def ours(arguments) -> dict:
     if arguments.real:
         path, clouds = arguments.real
         network = Network(read(path), kernels.choose())
-        real = np.load(clouds)["points"][: arguments.clouds, : arguments.points].astype(np.float32)
+        real = points.normalised(np.load(clouds)["points"][: arguments.clouds, : arguments.points].astype(np.float32))
         calls[f"{network.backend.name}, {network.model.name}"] = lambda: network.classify(real)
     return calls
 
