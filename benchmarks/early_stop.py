@@ -4,7 +4,7 @@
     python benchmarks/early_stop.py MODEL CLOUDS.npz [--clouds 100]
 
 An OR over points needs no point after the first that fires. The reference says which share of the (point, channel)
-pairs must be looked at; the engine looks at blocks of points, so it looks at a little more. It is timed against the worst
+pairs must be looked at; the engine looks at blocks of points, so at a little more. It is timed against the worst
 case, the same points with limits that nothing reaches, in turn. CLOUDS holds points (M, N, 3), of any scale.
 """
 
