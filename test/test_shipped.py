@@ -28,7 +28,7 @@ def test_golden_answer(name, backend):
         np.testing.assert_array_equal(logits.argmax(1), golden["label"])
 
 
-@pytest.mark.parametrize("name", [name for name in SHIPPED if (FOLDER / f"{name}.md").is_file()] or ["no card at all"])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_card_says_what_a_user_must_know(name):
     card = (FOLDER / f"{name}.md").read_text()
     for heading in ("Data", "Licence", "Command", "Numbers", "Limits"):
