@@ -9,6 +9,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import PointCloud2
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -22,7 +23,7 @@ class Probe:
     """Counts answers and keeps the last cloud with its markers."""
 
     def __init__(self, node_name: str):
-        rclpy.init()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is a KeyboardInterrupt, as in any program
         self._node = rclpy.create_node("probe")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
