@@ -36,7 +36,7 @@ FEWEST_POINTS = 2000  # true points of a class whose IoU counts in the mean
 class Recipe:
     """Everything that decides the result of a run besides the data and the code."""
 
-    epochs: int = 100
+    epochs: int = 60
     steps: int = 100
     rate: float = 2e-3
     warm_up: float = 0.03
