@@ -59,6 +59,7 @@ def run(world, folder, options) -> dict:
     while player.process.poll() is None:
         world.spin(1.0)
         memory.append((time.monotonic() - start, resident(remote.process)))
+    playing_time = time.monotonic() - start
     sent = int(player.lines[-1].split()[1])
     counts = remote.counts()
     world.spin(1.0)
@@ -67,10 +68,11 @@ def run(world, folder, options) -> dict:
     return {
         "minutes": options.minutes,
         "sent": sent,
+        "sent_per_second": round(sent / playing_time, 2),
         **{name: counts[name] for name in ("received", "answered", "dropped")},
         "lost": sent - counts["received"],
         "back": len(ages),
-        "answered_per_second": round(counts["answered"] / seconds, 2),
+        "answered_per_second": round(counts["answered"] / playing_time, 2),
         "age_ms": {f"p{q}": round(float(np.percentile(ages, q)), 1) for q in (50, 95, 99)},
         "memory_mb": [round(warm[0] / 1e6, 1), round(warm[-1] / 1e6, 1)],
         "memory_growth": round(warm[-1] / warm[0] - 1.0, 4),
