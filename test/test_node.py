@@ -161,7 +161,8 @@ def test_losses_are_told_once_with_the_remedy(world, model):
             remote.publisher.publish(cloud(street(n=200), (50, i * 10_000_000)))
             world.spin(0.01)
     level, message, values = remote.diagnosis(lambda level, message, values: level == WARN)
-    assert "33% of the clouds on '/lossy/points' do not arrive" in message and values["missing_share"] == "0.33"
+    assert "of the clouds on '/lossy/points' do not arrive" in message
+    assert 0.3 < float(values["missing_share"]) < 0.5  # on a busy machine the transport really loses some more
     remote.diagnosis()
     assert remote.process.text.count("fastdds_large_clouds.xml") == 1
     assert remote.process.end()[0] == 0
