@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -52,7 +53,9 @@ def _parser() -> _Parser:
     label.add_argument("--out", default=".", metavar="DIR", help="folder for STEM.labels.npz and STEM.labeled.ply (.)")
     label.set_defaults(run=_label)
     evaluate = commands.add_parser("eval", help="score a model on labelled data")
-    evaluate.add_argument("--data", required=True, metavar="F.npz", help="objects or scenes, see docs/design.md")
+    evaluate.add_argument(
+        "--data", required=True, nargs="+", metavar="F.npz", help="objects or scenes, see docs/design.md; a table each"
+    )
     evaluate.set_defaults(run=_evaluate)
     for command in (label, evaluate):
         command.add_argument(
@@ -105,12 +108,28 @@ def _sentence(summary: dict) -> str:
 
 def _evaluate(options) -> int:
     pipe = offline.pipeline(Config(model=options.model, backend=options.backend, threads=1))
-    data = dataset.read(options.data)
-    scores = evaluation.evaluate(pipe, data, _Progress())
-    if not options.json:
-        print("\n".join(_table(scores)))
-    print(json.dumps(scores))
+    sets = {}
+    for path in options.data:
+        scores = sets[Path(path).stem] = evaluation.evaluate(pipe, dataset.read(path), _Progress())
+        if not options.json:
+            print("\n".join([*([f"{path}:"] if options.data[1:] else []), *_table(scores), ""]))
+    if options.data[1:] and not options.json:
+        print("\n".join(_side_by_side(sets)))
+    print(json.dumps({"sets": sets} if options.data[1:] else scores))
     return 0
+
+
+def _side_by_side(sets: dict):
+    """A line for each set, a column for each score that any of them has."""
+    columns = ("overall_accuracy", "mean_class_accuracy", "miou", "rule_miou", "coverage")
+    names = list(dict.fromkeys(name for scores in sets.values() for name in scores.get("iou", scores.get("accuracy"))))
+    wide = max(map(len, ("set", *sets)))
+    heads = [*columns, *names[:12]]  # forty classes would fit no line
+    yield "  ".join([f"{'set':{wide}}", *(f"{head:>8}" for head in heads), "ms_per_cloud"])
+    for stem, scores in sets.items():
+        each = {**scores, **scores.get("iou", scores.get("accuracy"))}
+        cells = [_percent(each.get(head)).rjust(max(8, len(head))) for head in heads]
+        yield "  ".join([f"{stem:{wide}}", *cells, f"{scores['ms_per_cloud']:12.2f}"])
 
 
 def _table(scores: dict):
@@ -128,6 +147,21 @@ def _table(scores: dict):
             yield f"{key:20} {_percent(scores[key])}"
     how = f"median of {scores['n']}, {scores['backend']}, one thread"
     yield f"{'ms_per_cloud':20} {scores['ms_per_cloud']:7.2f}   ({how})"
+    if "boxes" in scores:
+        yield from ("", *_box_table(scores["boxes"]))
+
+
+def _box_table(rows):
+    """A line for each class, range and bird's-eye IoU at which there is something to find or something given."""
+    yield f"{'boxes':10} {'range':>10}  IoU     recall          precision"
+    for row in rows:
+        if row["true"] or row["given"]:
+            low, high = row["range"]
+            recall, precision = (_percent(row[key]) for key in ("recall", "precision"))
+            yield (
+                f"{row['class']:10} {low:3.0f}-{high:3.0f} m  {row['iou']:.2f} "
+                f"{recall} of {row['true']:5} {precision} of {row['given']:5}"
+            )
 
 
 def _percent(value: float | None) -> str:

@@ -10,7 +10,8 @@ from bipointnet_ros.arrays import FileError, read_npz
 from bipointnet_ros.files import floats
 
 IGNORED = 255  # label of a point that no score counts
-_NAMES = ("points", "labels", "xyz", "xyz_cm", "offsets", "label", "intensity", "stamp", "classes")
+_BOXES = ("boxes", "box_frame", "box_class", "box_track")
+_NAMES = ("points", "labels", "xyz", "xyz_cm", "offsets", "label", "intensity", "stamp", "classes", *_BOXES)
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Objects:
 class Scenes:
     """Scan f is rows offsets[f]:offsets[f + 1] of xyz (P, 3) float32 [m], z up, and of what else there is.
 
-    label (P,) uint8 into classes or IGNORED; intensity (P,) float32 in 0..1; stamp (F,) float64 [s].
+    label (P,) uint8 into classes or IGNORED; intensity (P,) float32 in 0..1; stamp (F,) float64 [s]; boxes (B, 7)
+    float32 x y z length width height yaw, in the axes of scan box_frame (B,), of class box_class (B,) into classes;
+    box_track (B,): the same number for the same thing in every scan.
     """
 
     xyz: np.ndarray
@@ -38,6 +41,10 @@ class Scenes:
     label: np.ndarray | None = None
     intensity: np.ndarray | None = None
     stamp: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+    box_frame: np.ndarray | None = None
+    box_class: np.ndarray | None = None
+    box_track: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -46,6 +53,12 @@ class Scenes:
         """xyz, intensity or None, label or None of scan f."""
         rows = slice(self.offsets[f], self.offsets[f + 1])
         return tuple(None if a is None else a[rows] for a in (self.xyz, self.intensity, self.label))
+
+    def boxes_of(self, f: int):
+        """Boxes (B, 7) of scan f, the name of each one's class, and their tracks or None."""
+        rows = self.box_frame == f
+        names = [self.classes[k] for k in self.box_class[rows]]
+        return self.boxes[rows], names, None if self.box_track is None else self.box_track[rows]
 
 
 def read(path) -> Objects | Scenes:
@@ -89,7 +102,19 @@ def _scenes(path, arrays: dict) -> Scenes:
     label, classes = _indices(path, "label", arrays["label"], len(xyz)), _classes(path, arrays)
     known = (label < len(classes)) | (label == IGNORED)
     _check(path, known.all(), f"labels under {len(classes)}, the number of classes, or {IGNORED}")
+    if "boxes" in arrays:
+        rest |= _boxes(path, arrays, len(offsets) - 1, len(classes))
     return Scenes(xyz, offsets, classes, label.astype(np.uint8), **rest)
+
+
+def _boxes(path, arrays: dict, frames: int, classes: int) -> dict:
+    boxes = floats(path, "boxes", arrays["boxes"], (-1, 7))
+    _check(path, {"box_frame", "box_class"} <= set(arrays), "box_frame and box_class beside boxes")
+    rest = {name: _indices(path, name, arrays[name], len(boxes)) for name in _BOXES[1:] if name in arrays}
+    _check(path, np.all(rest["box_frame"] < frames), f"box_frame under {frames}, the number of scans")
+    _check(path, np.all(rest["box_class"] < classes), f"box_class under {classes}, the number of classes")
+    _check(path, np.isfinite(boxes).all() and np.all(boxes[:, 3:6] > 0), "finite boxes of positive size")
+    return {"boxes": boxes, **rest}
 
 
 def _scaled(path, name: str, array: np.ndarray, shape) -> np.ndarray:

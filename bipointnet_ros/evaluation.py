@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from bipointnet_ros.arrays import FileError
+from bipointnet_ros.box_scores import BoxScores
 from bipointnet_ros.core import ground
 from bipointnet_ros.core.blueprint import CLASSIFICATION
 from bipointnet_ros.core.pipeline import Pipeline, Result
@@ -56,16 +57,18 @@ class _Run:
         return {**self._accuracies(1), "accuracy": _by_name(self.confusion.classes, recall)}
 
     def scenes(self, data: Scenes, step) -> dict:
-        rule, answered = Rule(data), 0
+        rule, answered, boxes = Rule(data), 0, None if data.boxes is None else BoxScores()
         for f in range(len(data)):
             xyz, intensity, truth = data.scan(f)
-            label = self._process(xyz, intensity).label
-            answered += int((label > 0).sum())
-            self.confusion.add(truth, self._index[label])
+            result = self._process(xyz, intensity)
+            answered += int((result.label > 0).sum())
+            self.confusion.add(truth, self._index[result.label])
             rule.add(xyz, truth)
+            if boxes is not None:
+                boxes.add(xyz, *given_boxes(result.objects), *data.boxes_of(f)[:2])
             step(f + 1, len(data))
         iou = self.confusion.iou()
-        return {
+        scores = {
             **self._accuracies(FEWEST_POINTS),
             "iou": _by_name(self.confusion.classes, iou),
             "miou": _number(self.confusion.mean(iou, FEWEST_POINTS)),
@@ -73,6 +76,7 @@ class _Run:
             "coverage": answered / max(len(data.xyz), 1),
             "rule_miou": rule.miou(),
         }
+        return scores if boxes is None else {**scores, "boxes": boxes.rows()}
 
     def _process(self, xyz, intensity) -> Result:
         if not self.milliseconds:
@@ -111,6 +115,12 @@ class Rule:
     def miou(self) -> float | None:
         """Mean IoU over the classes with FEWEST_POINTS; None where the data know no ground."""
         return _number(self._confusion.mean(self._confusion.iou(), FEWEST_POINTS))
+
+
+def given_boxes(objects) -> tuple[np.ndarray, list[str]]:
+    """Boxes (B, 7) x y z length width height yaw of objects of a level scan, and their names."""
+    rows = [[*one.centre, *one.size, one.yaw] for one in objects]
+    return np.reshape(rows, (-1, 7)), [one.name for one in objects]
 
 
 def _by_name(classes, values) -> dict:

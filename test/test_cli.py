@@ -74,6 +74,19 @@ def test_eval_of_scenes_ends_with_json(work, capsys):
     assert 0 < scores["overall_accuracy"] < 1 and scores["coverage"] > 0.99
 
 
+def test_eval_of_several_sets_puts_them_side_by_side(work, capsys):
+    arrays = dict(np.load("scenes.npz"))
+    box = {"boxes": np.float32([[5, 0, 0, 4, 2, 1, 0]]), "box_frame": [1], "box_class": [2]}
+    np.savez("boxed.npz", **arrays, **box)
+    status, out, err = run(capsys, "eval", "--data", "scenes.npz", "boxed.npz", "--model", "seg.safetensors")
+    lines = out.splitlines()
+    sets = json.loads(lines[-1])["sets"]
+    assert (status, err) == (0, "") and list(sets) == ["scenes", "boxed"]
+    assert "boxes" not in sets["scenes"] and {row["class"] for row in sets["boxed"]["boxes"]} == {"vehicle", "person"}
+    assert lines[-4].startswith("set ") and lines[-3].startswith("scenes ") and lines[-2].startswith("boxed ")
+    assert "rule_miou" in lines[-4] and "vehicle" in lines[-4]
+
+
 def test_eval_of_objects_as_json_only(work, capsys):
     status, out, err = run(capsys, "eval", "--data", "objects.npz", "--model", "cls.safetensors", "--json")
     scores = json.loads(out)

@@ -16,6 +16,13 @@ SCENES = {
     "stamp": np.array([0.1, 0.2, 0.3]),
     "classes": np.array([b"ground", b"vehicle"]),
 }
+BOXED = {
+    **SCENES,
+    "boxes": np.array([[1, 2, 3, 4, 2, 1, 0.5], [5, 6, 7, 1, 1, 2, -0.5]]),
+    "box_frame": np.array([2, 0]),
+    "box_class": np.array([1, 0], np.uint8),
+    "box_track": np.array([7, 3]),
+}
 
 
 def read(tmp_path, arrays):
@@ -47,6 +54,14 @@ def test_scenes_in_centimetres_and_bytes_without_labels(tmp_path):
     assert data.label is None and data.scan(0)[2] is None and data.classes == ()
 
 
+def test_boxes_of_a_scan(tmp_path):
+    data = read(tmp_path, BOXED)
+    boxes, names, tracks = data.boxes_of(2)
+    np.testing.assert_array_equal(boxes, BOXED["boxes"][:1].astype(np.float32))
+    assert names == ["vehicle"] and tracks.tolist() == [7]
+    assert data.boxes_of(1)[0].shape == (0, 7) and read(tmp_path, SCENES).boxes is None
+
+
 WRONG = {
     "neither form": {"cloud": XYZ},
     "points of two numbers": {**OBJECTS, "points": np.zeros((4, 8, 2))},
@@ -64,6 +79,13 @@ WRONG = {
     "labels that lack one": {**SCENES, "label": np.zeros(9, np.uint8)},
     "scene label out of the classes": {**SCENES, "label": np.full(10, 2, np.uint8)},
     "stamps that lack one": {**SCENES, "stamp": np.zeros(2)},
+    "boxes without frames": {k: v for k, v in BOXED.items() if k != "box_frame"},
+    "a box of six numbers": {**BOXED, "boxes": np.ones((2, 6))},
+    "a box of no size": {**BOXED, "boxes": np.zeros((2, 7))},
+    "a box that is nowhere": {**BOXED, "boxes": np.full((2, 7), np.nan)},
+    "a box of a scan that is not there": {**BOXED, "box_frame": np.array([3, 0])},
+    "a box of no class": {**BOXED, "box_class": np.array([2, 0])},
+    "a track too few": {**BOXED, "box_track": np.array([7])},
     "text for points": {**SCENES, "xyz": np.full((10, 3), "x")},
 }
 

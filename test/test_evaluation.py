@@ -11,6 +11,7 @@ from bipointnet_ros.arrays import FileError
 from bipointnet_ros.core import model_file
 from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION, vanilla
 from bipointnet_ros.core.config import Config
+from bipointnet_ros.core.segments import Object
 from bipointnet_ros.dataset import IGNORED, Objects, Scenes
 from bipointnet_ros.scores import Confusion
 
@@ -19,6 +20,7 @@ class Known:
     """A pipeline that answers what it was told to, one label array a cloud, once it has been warmed up."""
 
     backend_name = "known"
+    objects = ()
 
     def __init__(self, task, classes, answers):
         self.model = SimpleNamespace(name="known", classes=classes, blueprint=SimpleNamespace(task=task))
@@ -27,7 +29,7 @@ class Known:
     def process(self, xyz, intensity=None):
         label = np.asarray(self._answers.pop(0), np.uint16)
         assert len(label) == len(xyz)
-        return SimpleNamespace(label=label)
+        return SimpleNamespace(label=label, objects=self.objects)
 
 
 def objects():
@@ -71,6 +73,20 @@ def test_scenes_by_hand():
     assert scores["true_points"] == {"ground": 3000, "structure": 2000, "person": 100}
     assert scores["coverage"] == pytest.approx(5900 / 6000)
     assert scores["rule_miou"] == pytest.approx((1.0 + 2000 / 2100) / 2)
+
+
+def test_boxes_are_judged_where_the_data_have_some():
+    """One car, and one box that is right: whatever the pipeline says of the points."""
+    rng = np.random.default_rng(0)
+    xyz = (rng.uniform(-0.5, 0.5, (100, 3)) * [4.4, 1.8, 1.5] + [12, 0, 0.75]).astype(np.float32)
+    box = np.float32([[12, 0, 0.75, 4.4, 1.8, 1.5, 0.0]])
+    one, zero = np.array([1]), np.array([0])
+    data = Scenes(xyz, np.array([0, 100]), ("ground", "vehicle"), np.ones(100, np.uint8), None, None, box, zero, one)
+    pipe = Known(SEGMENTATION, data.classes, [[2] * 100])
+    pipe.objects = (Object(1, 2, "vehicle", 1.0, box[0, :3], box[0, 3:6], 0.0, 100),)
+    rows = evaluation.evaluate(pipe, data)["boxes"]
+    right = [row for row in rows if row["class"] == "vehicle" and row["true"]]
+    assert len(right) == 4 and all(row["recall"] == row["precision"] == 1.0 for row in right)
 
 
 def test_the_rule_needs_a_class_ground():

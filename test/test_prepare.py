@@ -63,7 +63,9 @@ def pandaset(folder, frames=(0, 43, 44, 63), n=30):
         offsets=np.arange(count + 1, dtype=np.int32) * n,
         frame=np.uint8(frames),
         classes=names("", "Road", "Vegetation", "Car", "Reflection", "Signs"),
+        stamp=np.float64(frames) / 10.0,
         cuboid_frame=np.uint8(frames),
+        cuboid_uuid=names("b", "x", "a", "b"),
         cuboid_label=names("Car", "Cones", "Pedestrian", "Car"),
         cuboid_xyzlwhyaw=np.arange(28, dtype=np.float32).reshape(4, 7),
     )
@@ -83,6 +85,8 @@ def test_pandaset_is_split_by_time_with_names_decoded_and_boxes(folder):
     np.testing.assert_array_equal(held["boxes"], box[[2, 3]])
     assert held["box_frame"].tolist() == [0, 1] and held["box_class"].tolist() == [4, 3]
     assert out["pandaset_train"]["box_class"].tolist() == [3]  # cones are no class
+    assert out["pandaset_train"]["box_track"].tolist() == [1] and held["box_track"].tolist() == [0, 1]
+    assert val.stamp.tolist() == [4.4, 6.3] and val.boxes_of(1)[1] == ["vehicle"]
 
 
 def image(folder, name, frames):

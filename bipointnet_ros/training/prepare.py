@@ -4,7 +4,8 @@
 
 Objects: points (S, N, 3) float32, labels (S,) int64 into classes. Scenes: xyz (P, 3) float32 [m] with z up, offsets
 (F + 1,) int32, label (P,) uint8 into classes or 255 = ignored, intensity (P,) float32 in 0..1, and where the set has
-boxes: boxes (B, 7) float32 x y z l w h yaw, box_frame (B,) int32, box_class (B,) uint8. Files: DST/NAME_SPLIT.npz.
+boxes: boxes (B, 7) float32 x y z l w h yaw, box_frame (B,) int32, box_class (B,) uint8, and where things are followed
+box_track (B,) int32 and stamp (F,) float64 [s]. Files: DST/NAME_SPLIT.npz.
 """
 
 from __future__ import annotations
@@ -137,13 +138,16 @@ def objects(points, labels, classes) -> dict[str, np.ndarray]:
 
 def pandaset(folder):
     """Sequence 002, split by time: frames 0-43 train, 44-63 validation; human cuboids as boxes."""
-    raw = load(folder, "pandaset_002_pandar64.npz", "xyz_cm", "intensity", "label", "offsets", "frame", "classes")
+    raw = load(
+        folder, "pandaset_002_pandar64.npz", "xyz_cm", "intensity", "label", "offsets", "frame", "stamp", "classes"
+    )
     table = class_table()
     label = translation(raw["classes"], table["pandaset"], table["classes"])[raw["label"]]
     boxes = _pandaset_boxes(raw, table)
     late = raw["frame"] >= PANDASET_FIRST_VALIDATION_FRAME
     for split, frames in (("train", np.flatnonzero(~late)), ("val", np.flatnonzero(late))):
-        yield split, scenes(raw["xyz_cm"], raw["intensity"], label, raw["offsets"], frames, boxes)
+        data = scenes(raw["xyz_cm"], raw["intensity"], label, raw["offsets"], frames, boxes)
+        yield split, {**data, "stamp": raw["stamp"][frames].astype(np.float64)}
 
 
 def _pandaset_boxes(raw, table):
@@ -154,6 +158,7 @@ def _pandaset_boxes(raw, table):
         raw["cuboid_xyzlwhyaw"][rows],
         np.searchsorted(raw["frame"], raw["cuboid_frame"][rows]),
         np.array([table["classes"].index(mapped[i]) for i in rows], np.uint8),
+        np.unique(raw["cuboid_uuid"], return_inverse=True)[1].reshape(-1)[rows].astype(np.int32),
     )
 
 
@@ -220,13 +225,14 @@ def scenes(xyz_cm, intensity, label, offsets, frames=None, boxes=None) -> dict[s
     return data
 
 
-def _boxes_of(frames, boxes, box_frame, box_class):
+def _boxes_of(frames, boxes, box_frame, box_class, box_track=None):
     kept = np.isin(box_frame, frames)
-    return {
+    data = {
         "boxes": boxes[kept].astype(np.float32),
         "box_frame": np.searchsorted(frames, box_frame[kept]).astype(np.int32),
         "box_class": box_class[kept],
     }
+    return data if box_track is None else {**data, "box_track": box_track[kept]}
 
 
 def joined(first, second) -> dict[str, np.ndarray]:
