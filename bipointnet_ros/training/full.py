@@ -1,4 +1,4 @@
-"""The full-precision twin of a classifier: same blueprint, real weights, ReLU, a plain maximum (vanilla PointNet)."""
+"""Layers of the full-precision twin: same blueprint, real weights, ReLU, plain maxima over cells and clouds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bipointnet_ros.core.blueprint import Blueprint
+from bipointnet_ros.core.blueprint import Layer
 from bipointnet_ros.training import packed
 from bipointnet_ros.training.norm import BatchNorm, product_moments
+
+
+def stage(layer: Layer, dropout: float) -> nn.Module:
+    """The twin of a layer, called like the 1-bit one of training/layers.py; ``dropout`` stands before the logits."""
+    if layer.op == "logits":
+        return nn.Sequential(nn.Dropout(dropout), nn.Linear(layer.inputs, layer.outputs))
+    if layer.op == "join":
+        return FullJoin(layer.inputs, layer.shared, layer.outputs)
+    return (FullLift if layer.op == "lift" else FullLayer)(layer.inputs, layer.outputs)
 
 
 class FullLayer(nn.Module):
@@ -34,24 +43,29 @@ class FullLayer(nn.Module):
         return self.norm.batch(*product_moments(x, self.weight), len(x))
 
 
-class FullClassifier(nn.Module):
-    """Clouds (B, N, 3) float32, normalised -> logits (B, K)."""
+class FullLift(FullLayer):
+    """First layer: (n, F) -> (n, C), and over cells (S, C)."""
 
-    def __init__(self, blueprint: Blueprint, dropout: float = 0.3):
-        super().__init__()
-        self.blueprint = blueprint
-        *inner, last = blueprint.layers
-        self.stages = nn.ModuleDict({layer.name: FullLayer(layer.inputs, layer.outputs) for layer in inner})
-        self.stages[last.name] = nn.Sequential(nn.Dropout(dropout), nn.Linear(last.inputs, last.outputs))
+    def forward(self, x: torch.Tensor, offsets: np.ndarray | None = None):
+        return _with_cells(super().forward(x), offsets)
 
-    def set_progress(self, progress: float):
-        """Nothing here follows a schedule."""
 
-    def forward(self, points: torch.Tensor) -> torch.Tensor:
-        clouds, n, width = points.shape
-        x = points.reshape(clouds * n, width)
-        offsets = np.arange(clouds + 1, dtype=np.int32) * n
-        for layer in self.blueprint.layers:
-            stage = self.stages[layer.name]
-            x = stage(x, offsets) if layer.op == "pool" else stage(x)
-        return x
+class FullJoin(FullLayer):
+    """Layer over [own K | code of the row's cell, S_in]: (n, K), (S, S_in) -> (n, C), and over coarser cells."""
+
+    def __init__(self, inputs: int, shared: int, outputs: int):
+        super().__init__(inputs + shared, outputs)
+        self.inputs = inputs
+
+    def forward(self, x, code, fine, coarse=None):
+        """x (n, K), code (S, S_in) of the cells with offsets ``fine``; pooled over ``coarse`` offsets if given."""
+        own, shared = self.weight[:, : self.inputs], self.weight[:, self.inputs :]
+        product = x @ own.T + packed.spread(code @ shared.T, fine)
+        if self.training:
+            return _with_cells(functional.relu(self.norm.normalise(product, torch.ones(()))), coarse)
+        scale, shift = self.norm.frozen()
+        return _with_cells(functional.relu(product * scale + shift), coarse)
+
+
+def _with_cells(values, offsets):
+    return values, None if offsets is None else packed.segment_max(values, offsets)
