@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bipointnet_ros import dataset, evaluation, offline
+from bipointnet_ros import bench, dataset, evaluation, offline
 from bipointnet_ros.arrays import FileError
 from bipointnet_ros.core.classes import UNKNOWN
 from bipointnet_ros.core.config import Config, ConfigError
@@ -46,7 +46,7 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog="bipointnet", description="Label, evaluate and describe with packed 1-bit models; no ROS needed."
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{label,eval,info}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{label,eval,info,bench}")
     defaults = Config()
     label = commands.add_parser("label", help="label clouds: .npy .npz .pcd .bin")
     label.add_argument("files", nargs="+", metavar="FILE")
@@ -66,6 +66,10 @@ def _parser() -> _Parser:
     info = commands.add_parser("info", help="what a packed model holds")
     info.add_argument("model", metavar="MODEL")
     info.set_defaults(run=_info)
+    speed = commands.add_parser("bench", help="how fast this machine is, by backend, threads and size of cloud")
+    speed.add_argument("--json", action="store_true", help="print JSON only")
+    speed.add_argument("--quick", action="store_true", help="few sizes and few calls: that it works, not how fast")
+    speed.set_defaults(run=_bench)
     return parser
 
 
@@ -187,6 +191,21 @@ class _Progress:
 def _info(options) -> int:
     print("\n".join(_lines(offline.describe(options.model))))
     return 0
+
+
+def _bench(options) -> int:
+    rows = list(bench.rows(bench.QUICK if options.quick else bench.Effort(), _Progress()))
+    answer = {"machine": bench.machine(), "rows": rows}
+    print(json.dumps(answer) if options.json else "\n".join(_speeds(answer)))
+    return 0
+
+
+def _speeds(answer: dict):
+    yield ", ".join(f"{key} {value}" for key, value in answer["machine"].items())
+    yield f"{'':24} {'backend':10} threads  points batch   ms least  ms median"
+    for row in answer["rows"]:
+        sizes = f"{row['threads']:7} {row['points']:7} {row['batch']:5}"
+        yield f"{row['name']:24} {row['backend']:10} {sizes} {row['ms_min']:10.3f} {row['ms_median']:10.3f}"
 
 
 def _lines(it: offline.Description):
