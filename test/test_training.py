@@ -10,11 +10,14 @@ pytestmark = pytest.mark.torch
 
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla  # noqa: E402
 from bipointnet_ros.dataset import Objects  # noqa: E402
-from bipointnet_ros.training import compare, curve, data, layers, models, packed, run, train  # noqa: E402
+from bipointnet_ros.training import compare, curve, data, export, layers, models, packed, run, train, views  # noqa: E402
 from bipointnet_ros.training.binarizers import BiPointNet, sign  # noqa: E402
 from bipointnet_ros.training.recipe import Recipe  # noqa: E402
+from bipointnet_ros.training.teacher import alike  # noqa: E402
 
-TINY = dict(epochs=8, batch=8, rate=1e-2, points=40, early_points=20, widths=(8, 16, 32, 16, 8), smoothing=0.0)
+TINY = dict(
+    epochs=8, batch=8, rate=1e-2, points=40, stages=((20, 0.75), (40, 0.25)), widths=(8, 16, 32, 16, 8), smoothing=0.0
+)
 
 
 def shapes(count, points=40, seed=0):
@@ -152,6 +155,112 @@ def test_student_follows_its_teacher(tmp_path):
     assert student.accuracy(objects) > 0.7
 
 
+FULL_RECIPE = dict(
+    average=0.9, decay=1e-2, decay_until=0.5, real_weights=0.5, mix=0.5, resample=0.5, drop=0.3, stages=((20, 1.0),)
+)
+
+
+def test_every_part_of_the_recipe_together_stops_and_goes_on_and_exports(tmp_path):
+    train.finish(run.start(tmp_path / "teacher", shapes(96), None, Recipe(**TINY, method="full"), {}))
+    recipe = Recipe(
+        **{**TINY, **FULL_RECIPE, "epochs": 4},
+        teacher=str(tmp_path / "teacher"),
+        teacher_points=10,
+        feature=1.0,
+        distil=0.3,
+    )
+    whole = run.start(tmp_path / "whole", shapes(96), shapes(30, seed=1), recipe, {})
+    train.finish(whole)
+    stopped = run.start(tmp_path / "parts", shapes(96), shapes(30, seed=1), recipe, {})
+    for _ in range(2):
+        stopped.train_epoch()
+        stopped.accuracy(stopped.val)
+        stopped.save()
+    assert run.load(tmp_path / "parts")[0].stages["encoder2"].real
+    with pytest.raises(export.ExportError, match="still real numbers"):
+        export.pack(stopped.result, "tiny", stopped.train.classes, 40)
+    resumed = run.start(tmp_path / "parts", shapes(96), shapes(30, seed=1), recipe, {})
+    train.finish(resumed)
+    ours, theirs = resumed.result.state_dict(), whole.result.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs if not name.endswith("log_alpha"))
+    assert not torch.equal(whole.net.stages["encoder0"].weight, whole.result.stages["encoder0"].weight)
+    loaded, _ = run.load(tmp_path / "whole")
+    assert torch.equal(loaded.stages["encoder0"].weight, whole.result.stages["encoder0"].weight)
+    export.pack(loaded, "tiny", whole.train.classes, 40)
+
+
+def test_second_step_begins_with_the_weights_of_the_first(tmp_path):
+    first = run.start(tmp_path / "first", shapes(96), None, Recipe(**TINY, real_weights=1.0), {})
+    train.finish(first)
+    assert first.net.stages["encoder2"].real and first.accuracy(shapes(30, seed=1)) > 0.8
+    second = run.start(tmp_path / "second", shapes(96), None, Recipe(**TINY, start=str(tmp_path / "first")), {})
+    assert torch.equal(second.net.stages["head0"].linear.weight, first.net.stages["head0"].linear.weight)
+    second.train_epoch()
+    assert not second.net.stages["encoder2"].real
+    other = Recipe(**{**TINY, "widths": (8, 16, 32, 16, 9)}, start=str(tmp_path / "first"))
+    with pytest.raises(data.DataError, match="the network that is to be trained"):
+        run.start(tmp_path / "third", shapes(96), None, other, {})
+
+
+def test_real_weights_take_part_as_they_are():
+    """Step one: y = sign(x) . W~ in training and evaluation; its pooled maximum equals the dense one."""
+    torch.manual_seed(0)
+    pool = layers.Pool(9, 5)
+    pool.real = True
+    x, offsets = torch.randn(12, 9), np.array([0, 5, 12], np.int32)
+    dense = torch.nn.functional.batch_norm(sign(x) @ pool.linear.latent().T, None, None, training=True)
+    expected = torch.stack([dense[:5].amax(0), dense[5:].amax(0)]) + pool.offset(np.diff(offsets))
+    torch.testing.assert_close(pool(x, offsets), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_stages_rates_and_decay_follow_the_progress():
+    recipe = Recipe(
+        epochs=10, stages=((256, 0.5), (512, 0.3), (2048, 0.2)), real_weights=0.5, warm_up=0.2, rate=1.0, decay=0.1
+    )
+    assert [recipe.points_of(e) for e in range(10)] == [256] * 5 + [512] * 3 + [1024] * 2
+    assert [recipe.rate_of(p) for p in (0.0, 0.1, 0.5, 0.6)] == pytest.approx([0.0, 1.0, 0.0, 1.0])
+    assert recipe.rate_of(0.4999) < 1e-3 and recipe.rate_of(1.0) == 0.0
+    assert [recipe.decay_of(p) for p in (0.0, 0.7, 0.8)] == [0.1, 0.1, 0.0]
+
+
+def test_only_matrices_decay(tmp_path):
+    one = run.start(tmp_path, shapes(16), None, Recipe(**TINY, decay=1.0), {})
+    one.train_epoch()
+    matrices, others = one.optimizer.param_groups
+    assert matrices["weight_decay"] == 1.0 and others["weight_decay"] == 0.0
+    assert all(p.ndim == 2 for p in matrices["params"]) and all(p.ndim < 2 for p in others["params"])
+
+
+def test_resampled_points_lie_on_the_surface_of_their_neighbourhood_and_are_new():
+    rng = np.random.default_rng(0)
+    flat = rng.uniform(-1.0, 1.0, (3, 200, 3)).astype(np.float32)
+    flat[..., 2] = np.arange(3)[:, None]
+    surface = views.Surface(flat)
+    given = np.linalg.norm(flat[0][:, None] - flat[0][None], axis=2)
+    assert np.array_equal(np.sort(surface.neighbours[0], 1), np.sort(np.argsort(given, 1)[:, 1:5], 1))
+    anew = surface.resampled(np.array([2, 0]), 100, rng)
+    assert anew.shape == (2, 100, 3) and anew.dtype == np.float32
+    np.testing.assert_allclose(anew[..., 2], [[2.0] * 100, [0.0] * 100], atol=1e-6)
+    nearest = np.linalg.norm(anew[1][:, None] - flat[0][None], axis=2).min(1)
+    assert 0.0 < nearest.max() < 0.4 and (nearest > 1e-4).mean() > 0.9
+
+
+def test_mixed_clouds_carry_the_shares_of_their_points():
+    rng = np.random.default_rng(3)
+    points = np.repeat(np.arange(4, dtype=np.float32)[:, None, None], 50, 1) * np.ones(3, np.float32)
+    together, shares = views.mixed(points, np.eye(4, dtype=np.float32), rng)
+    found = np.stack([(together[..., 0] == k).mean(1) for k in range(4)], 1)
+    np.testing.assert_allclose(shares, found, atol=1e-6)
+    assert together.shape == points.shape and shares.max() < 1.0 and shares.max(1).min() >= 0.5
+
+
+def test_clouds_that_are_alike_for_both_cost_nothing():
+    ours = torch.tensor([[1.0, 0.0], [-1.0, 0.0]], requires_grad=True)
+    assert alike(ours, torch.tensor([[3.0, 1.0, 1.0], [-3.0, 1.0, 1.0]])).item() == pytest.approx(0.0, abs=1e-6)
+    theirs = torch.tensor([[1.0], [1.0]])  # no difference from the mean: no cosine at all; ours are 1, -1
+    assert alike(ours, theirs).item() == pytest.approx(2.0)
+
+
 def test_settled_norms_are_plain_means_over_the_training_clouds(tmp_path):
     one = run.start(tmp_path, shapes(16), None, Recipe(**TINY), {})
     one.settle_norms()
@@ -179,14 +288,14 @@ def test_rate_rises_and_falls_to_zero():
 def test_augmentation_stays_within_its_bounds_and_differs_between_clouds():
     rng = np.random.default_rng(0)
     same = np.repeat(rng.normal(size=(1, 30, 3)).astype(np.float32), 50, 0)
-    assert np.array_equal(data.Augmentation(1.0, 0.0, 0.0, 0.0)(same, rng), same)
-    turned = data.Augmentation(1.0, 0.0, 90.0, 0.0)(same, rng)
+    assert np.array_equal(views.Motion(1.0, 0.0, 0.0, 0.0)(same, rng), same)
+    turned = views.Motion(1.0, 0.0, 90.0, 0.0)(same, rng)
     np.testing.assert_allclose(np.linalg.norm(turned, axis=2), np.linalg.norm(same, axis=2), rtol=1e-5)
     np.testing.assert_array_equal(turned[..., 2], same[..., 2])
-    ratio = data.Augmentation(1.25, 0.0, 0.0, 0.0)(same, rng) / same
+    ratio = views.Motion(1.25, 0.0, 0.0, 0.0)(same, rng) / same
     assert 0.8 <= ratio.min() < 0.85 and 1.2 < ratio.max() <= 1.2501 and np.ptp(ratio, axis=1).max() < 1e-5
     assert len(np.unique(ratio[:, 0, 0])) == 50
-    assert np.abs(data.Augmentation(1.0, 0.0, 0.0, 0.01)(same, rng) - same).max() <= 0.0301
+    assert np.abs(views.Motion(1.0, 0.0, 0.0, 0.01)(same, rng) - same).max() <= 0.0301
 
 
 def test_a_folder_of_classes_is_read(tmp_path):
@@ -222,7 +331,7 @@ def test_command_trains_and_holds_out_every_tenth_of_each_class(tmp_path):
     objects = shapes(60)
     np.savez(tmp_path / "set.npz", points=objects.points, labels=objects.labels, classes=np.array(objects.classes))
     arguments = [str(tmp_path / "set.npz"), "--run", str(tmp_path / "run"), "--epochs", "1", "--points", "40"]
-    assert train.main([*arguments, "--early-points", "20", "--batch", "6", "--widths", "8", "16", "32", "16", "8"]) == 0
+    assert train.main([*arguments, "--stages", "20:1", "--batch", "6", "--widths", "8", "16", "32", "16", "8"]) == 0
     row = json.loads((tmp_path / "run" / "log.jsonl").read_text())
     assert row["val_accuracy"] * 6 == pytest.approx(round(row["val_accuracy"] * 6), abs=1e-3)
     config = json.loads((tmp_path / "run" / "config.json").read_text())

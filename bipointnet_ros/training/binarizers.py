@@ -72,9 +72,13 @@ class Bnn(nn.Module):
         """(n, inputs) -> +-1."""
         return sign(x)
 
+    def latent(self) -> torch.Tensor:
+        """(outputs, inputs) real numbers whose signs are the weights; step one of two-step training uses them so."""
+        return self.weight
+
     def signs(self) -> torch.Tensor:
         """(outputs, inputs) of +-1."""
-        return sign(self.weight)
+        return sign(self.latent())
 
     def alpha(self) -> torch.Tensor:
         """() or (outputs,) positive."""
@@ -118,7 +122,7 @@ class IrNet(Bnn):
 
     progress = 0.0  # of the training, 0 to 1; set by the run
 
-    def standardised(self) -> torch.Tensor:
+    def latent(self) -> torch.Tensor:
         centred = self.weight - self.weight.mean(1, keepdim=True)
         return centred / centred.std(1, keepdim=True)
 
@@ -126,10 +130,10 @@ class IrNet(Bnn):
         return decaying_sign(x, self.progress)
 
     def signs(self) -> torch.Tensor:
-        return decaying_sign(self.standardised(), self.progress)
+        return decaying_sign(self.latent(), self.progress)
 
     def alpha(self) -> torch.Tensor:
-        return torch.exp2(torch.round(torch.log2(self.standardised().detach().abs().mean(1))))
+        return torch.exp2(torch.round(torch.log2(self.latent().detach().abs().mean(1))))
 
 
 class BiPointNet(Bnn):
@@ -144,11 +148,8 @@ class BiPointNet(Bnn):
         self.log_alpha = nn.Parameter(torch.zeros(()))
         self.register_buffer("calibrated", torch.tensor(False))
 
-    def centred(self) -> torch.Tensor:
+    def latent(self) -> torch.Tensor:
         return self.weight - self.weight.mean()
-
-    def signs(self) -> torch.Tensor:
-        return sign(self.centred())
 
     def alpha(self) -> torch.Tensor:
         return self.log_alpha.exp()
@@ -159,7 +160,7 @@ class BiPointNet(Bnn):
         if not self.training or self.calibrated:
             return
         x = x[:: math.ceil(len(x) / rows)].clamp(-1.0, 1.0)
-        real, binary = x @ self.centred().T, sign(x) @ self.signs().T
+        real, binary = x @ self.latent().T, sign(x) @ self.signs().T
         self.log_alpha.copy_((real.std() / binary.std().clamp_min(1e-6)).clamp_min(1e-6).log())
         self.calibrated.fill_(True)
 

@@ -32,9 +32,8 @@ def compare(train, test, out: Path, pairs, seeds: int, epochs: int, points: int,
     todo = [(pair, seed) for seed in range(seeds) for pair in pairs if not result(out, *pair, seed).is_file()]
     began = time.perf_counter()
     for done, ((method, aggregation), seed) in enumerate(todo):
-        recipe = Recipe(
-            epochs=epochs, points=points, early_points=points, method=method, aggregation=aggregation, seed=seed
-        )
+        stages = ((points, 1.0),)
+        recipe = Recipe(epochs=epochs, points=points, stages=stages, method=method, aggregation=aggregation, seed=seed)
         accuracy = one(train, test, result(out, method, aggregation, seed), recipe)
         left = (time.perf_counter() - began) / (done + 1) * (len(todo) - done - 1) / 60.0
         say(f"{method:10} {aggregation:8} seed {seed}  {100 * accuracy:5.1f} %   {left:.0f} minutes left")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -59,32 +58,3 @@ def _cloud(path: Path, count: int) -> np.ndarray:
 
 def select(objects: Objects, rows) -> Objects:
     return Objects(objects.points[rows], objects.labels[rows], objects.classes)
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random changes of normalised clouds, drawn afresh for every cloud and epoch.
-
-    scale: each axis is stretched by 1 / scale to scale; shift: of the unit sphere's radius; turn: degrees about z;
-    jitter: standard deviation of every coordinate, cut at three of them.
-    """
-
-    scale: float = 1.25
-    shift: float = 0.05
-    turn: float = 10.0
-    jitter: float = 0.01
-
-    def __call__(self, points: np.ndarray, rng) -> np.ndarray:
-        """(B, N, 3) float32 -> the same shape."""
-        clouds = len(points)
-        turned = points @ _turns(np.radians(rng.uniform(-self.turn, self.turn, clouds)))
-        stretch = np.exp(rng.uniform(-1.0, 1.0, (clouds, 1, 3)) * np.log(self.scale)).astype(np.float32)
-        shift = rng.uniform(-self.shift, self.shift, (clouds, 1, 3)).astype(np.float32)
-        noise = rng.standard_normal(points.shape, np.float32).clip(-3.0, 3.0)
-        return turned * stretch + shift + noise * np.float32(self.jitter)
-
-
-def _turns(angles: np.ndarray) -> np.ndarray:
-    """(B,) rad -> (B, 3, 3) float32, to be multiplied from the right."""
-    c, s, o = np.cos(angles), np.sin(angles), np.zeros_like(angles)
-    return np.stack([c, s, o, -s, c, o, o, o, o + 1.0], 1).reshape(-1, 3, 3).astype(np.float32)

@@ -58,6 +58,10 @@ def _check(name: str, stage):
             f"layer {name}: expected one of {', '.join(k.__name__ for k in _PACKERS)}, which fold into "
             f"integer limits, got {type(stage).__name__}"
         )
+    if getattr(stage, "real", False):
+        raise ExportError(
+            f"layer {name}: its weights are still real numbers: train the second step (binary weights) before export"
+        )
     if getattr(stage, "aggregation", "max") == "ema-avg":
         raise ExportError(
             f"layer {name}: ema-avg cannot be packed, for the sign of a mean is not an OR of bits: "

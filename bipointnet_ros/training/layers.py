@@ -20,22 +20,33 @@ _HUGE = float(np.finfo(np.float32).max)
 
 
 class Binary(nn.Module):
-    """A binarized linear layer and BatchNorm: (n, K) -> (n, C)."""
+    """A binarized linear layer and BatchNorm: (n, K) -> (n, C).
+
+    While ``real`` (step one of two-step training) the weights are the real numbers whose signs they will be.
+    """
+
+    real = False
 
     def __init__(self, inputs: int, outputs: int, method: str = "bipointnet"):
         super().__init__()
         self.linear, self.norm = METHODS[method](inputs, outputs), BatchNorm(outputs)
 
+    def weight(self) -> torch.Tensor:
+        return self.linear.latent() if self.real else self.linear.signs()
+
+    def alpha(self) -> torch.Tensor:
+        return torch.ones(()) if self.real else self.linear.alpha()
+
     def affine(self, codes=None, weight=None) -> tuple[torch.Tensor, torch.Tensor]:
-        """(scale, shift) of the integer products: of this batch of +-1 rows in training mode, else the running ones."""
-        alpha = self.linear.alpha()
+        """(scale, shift) of the products: of this batch of +-1 rows in training mode, else the running ones."""
+        alpha = self.alpha()
         if not self.training:
             return self.norm.frozen(alpha)
         return self.norm.batch(*product_moments(codes, weight), len(codes), alpha)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.linear.calibrate(x)
-        codes, weight = self.linear.activate(x), self.linear.signs()
+        codes, weight = self.linear.activate(x), self.weight()
         scale, shift = self.affine(codes, weight)
         if self.training:
             return torch.addmm(shift, codes, (weight * scale[:, None]).T)
@@ -43,7 +54,7 @@ class Binary(nn.Module):
 
     def values(self, dot: torch.Tensor) -> torch.Tensor:
         """(..., C) integer products -> what evaluation mode makes of them; the exporter tabulates it."""
-        scale, shift = self.norm.frozen(self.linear.alpha())
+        scale, shift = self.norm.frozen(self.alpha())
         return dot * scale + shift
 
 
@@ -69,12 +80,13 @@ class Pool(Binary):
 
     def forward(self, x: torch.Tensor, offsets: np.ndarray) -> torch.Tensor:
         self.linear.calibrate(x)
-        codes, weight = self.linear.activate(x), self.linear.signs()
+        codes, weight = self.linear.activate(x), self.weight()
         scale, shift = self.affine(codes, weight)
         if self.aggregation == "ema-avg":
             return segment_mean(codes, offsets) @ weight.T * scale + shift
         flip = torch.where(scale >= 0, 1.0, -1.0)  # the maximum of scale * dot is at the smallest dot where scale < 0
-        dot = flip * packed.largest_dot(codes, weight * flip[:, None], offsets)
+        largest = packed.largest_product if self.real else packed.largest_dot
+        dot = flip * largest(codes, weight * flip[:, None], offsets)
         return (dot * scale + shift) + self.offset(np.diff(offsets))
 
 

@@ -44,8 +44,18 @@ class Network(nn.Module):
             if hasattr(module, "progress"):
                 module.progress = progress
 
+    def set_real(self, real: bool):
+        """Step one of two-step training: activations are signs, weights are still real numbers."""
+        for module in self.modules():
+            if isinstance(module, layers.Binary):
+                module.real = real
+
     def forward(self, features: torch.Tensor, offsets) -> torch.Tensor:
-        x, code, fine = features, None, None
+        return self.answer(features, offsets)[0]
+
+    def answer(self, features: torch.Tensor, offsets) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Logits, and of a classifier the pooled values (B, C) whose signs, or in full precision they, go on."""
+        x, code, fine, pooled = features, None, None, None
         for layer in self.blueprint.layers:
             stage = self.stages[layer.name]
             coarse = None if layer.cells is None else np.asarray(offsets[layer.cells])
@@ -53,18 +63,23 @@ class Network(nn.Module):
                 x, code = stage(x, coarse)
             elif layer.op == "join":
                 x, code = stage(x, code, fine, coarse)
+            elif layer.op == "pool":
+                x = pooled = stage(x, np.asarray(offsets[-1]))
             else:
-                x = stage(x, np.asarray(offsets[-1])) if layer.op == "pool" else stage(x)
+                x = stage(x)
             fine = coarse
-        return x
+        return x, pooled
 
 
 class Classifier(Network):
     """Clouds (B, N, 3) float32, normalised -> logits (B, K)."""
 
     def forward(self, points: torch.Tensor) -> torch.Tensor:
+        return self.answer(points)[0]
+
+    def answer(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         clouds, n, width = points.shape
-        return super().forward(points.reshape(clouds * n, width), [np.arange(clouds + 1, dtype=np.int32) * n])
+        return super().answer(points.reshape(clouds * n, width), [np.arange(clouds + 1, dtype=np.int32) * n])
 
 
 def _stage(layer: Layer, method: str, aggregation: str) -> nn.Module:

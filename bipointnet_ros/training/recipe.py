@@ -8,34 +8,58 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the result of a run besides the data and the code."""
+    """Everything that decides the result of a run besides the data and the code (docs/training.md)."""
 
     epochs: int = 200
     batch: int = 64
     rate: float = 2e-3
     warm_up: float = 0.05
     smoothing: float = 0.1
+    decay: float = 0.0
+    decay_until: float = 0.75
+    average: float = 0.0
     points: int = 1024
-    early_points: int = 512
-    early: float = 0.75
+    stages: tuple[tuple[int, float], ...] = ((512, 0.75), (1024, 0.25))
+    drop: float = 0.0
     scale: float = 1.25
     shift: float = 0.05
     turn: float = 10.0
     jitter: float = 0.01
+    resample: float = 0.0
+    mix: float = 0.0
     widths: tuple[int, ...] = (64, 128, 1024, 512, 256)
     method: str = "bipointnet"
     aggregation: str = "ema-max"
+    start: str = ""
+    real_weights: float = 0.0
     teacher: str = ""
+    teacher_points: int = 1024
     distil: float = 0.5
     temperature: float = 2.0
+    feature: float = 0.0
     seed: int = 0
 
     def points_of(self, epoch: int) -> int:
-        """The first ``early`` part of the epochs sees fewer points, anew at random for each batch."""
-        return self.early_points if epoch < self.early * self.epochs else self.points
+        """Points a cloud of an epoch, drawn anew for each batch: of the stage that the epoch falls in."""
+        points, shares = zip(*self.stages)
+        ends = [sum(shares[: i + 1]) / sum(shares) * self.epochs for i in range(len(shares))]
+        stage = sum(epoch > end - 1e-9 for end in ends[:-1])
+        return min(points[stage], self.points)
+
+    def real_at(self, progress: float) -> bool:
+        """Is this the first of two steps, in which activations are signs and weights still real numbers?"""
+        return progress < self.real_weights
 
     def rate_of(self, progress: float) -> float:
-        """One cycle: a linear rise over ``warm_up``, then half a cosine to 0; progress in 0..1."""
+        """One cycle a step: a linear rise over ``warm_up``, then half a cosine to 0; progress in 0..1 of both steps."""
+        if self.real_at(progress):
+            progress /= self.real_weights
+        else:
+            progress = (progress - self.real_weights) / max(1.0 - self.real_weights, 1e-9)
         if progress < self.warm_up:
             return self.rate * progress / self.warm_up
         return self.rate * 0.5 * (1.0 + math.cos(math.pi * (progress - self.warm_up) / (1.0 - self.warm_up)))
+
+    def decay_of(self, progress: float) -> float:
+        """AdamW's decay of the weight matrices: ``decay``, and 0 after ``decay_until`` of the training."""
+        return self.decay if progress < self.decay_until else 0.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -13,76 +15,116 @@ from torch.nn import functional
 
 from bipointnet_ros.core.blueprint import Blueprint, vanilla
 from bipointnet_ros.dataset import Objects
-from bipointnet_ros.training import data, models
+from bipointnet_ros.training import data, models, views
 from bipointnet_ros.training.norm import settle
 from bipointnet_ros.training.recipe import Recipe
+from bipointnet_ros.training.teacher import Teacher
 
 
 class Run:
     """A network on its way through a recipe; random choices follow from (seed, epoch), so it can stop and go on."""
 
+    mean = None  # the network of averaged weights, where the recipe asks for one
+
     def __init__(self, folder: Path, train: Objects, val: Objects | None, recipe: Recipe):
         self.folder, self.train, self.val, self.recipe = folder, train, val, recipe
         torch.manual_seed(recipe.seed)
         self.net = models.build(vanilla(len(train.classes), recipe.widths), recipe.method, recipe.aggregation)
-        self.teacher = load(recipe.teacher)[0] if recipe.teacher else None
-        self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate)
-        self.augment = data.Augmentation(recipe.scale, recipe.shift, recipe.turn, recipe.jitter)
+        if recipe.start:
+            _take(self.net, recipe.start)
+        self.mean = copy.deepcopy(self.net).eval() if recipe.average else None
+        self.teacher = Teacher(load(recipe.teacher)[0], recipe) if recipe.teacher else None
+        self.optimizer = torch.optim.AdamW(_groups(self.net), recipe.rate, weight_decay=0.0)
+        self.move = views.Motion(recipe.scale, recipe.shift, recipe.turn, recipe.jitter)
+        self.surface = views.Surface(train.points) if recipe.resample else None
         self.epoch = 0
 
     def batches(self, epoch: int):
-        """Yield (points (B, n, 3), labels (B,)) tensors of one epoch, augmented."""
+        """Yield (points (B, n, 3), share of each class (B, K)) tensors of one epoch, augmented."""
         rng = np.random.default_rng([self.recipe.seed, epoch])
         order = rng.permutation(len(self.train.labels))
         steps = max(len(order) // self.recipe.batch, 1)
+        one_hot = np.eye(len(self.train.classes), dtype=np.float32)
         for rows in np.array_split(order[: steps * self.recipe.batch], steps):
-            some = rng.permutation(self.train.points.shape[1])[: self.recipe.points_of(epoch)]
-            points = self.augment(self.train.points[rows][:, some], rng)
-            yield torch.from_numpy(points), torch.from_numpy(self.train.labels[rows])
+            most = self.recipe.points_of(epoch)
+            points = self.seen(rows, max(int(most * (1.0 - self.recipe.drop * rng.random())), 1), rng)
+            answers = one_hot[self.train.labels[rows]]
+            if rng.random() < self.recipe.mix:
+                points, answers = views.mixed(points, answers, rng)
+            yield torch.from_numpy(self.move(points, rng)), torch.from_numpy(answers)
+
+    def seen(self, rows, count: int, rng) -> np.ndarray:
+        """(R, count, 3): one random choice of points for all clouds; of some clouds a new sampling of the surface."""
+        points = self.train.points[rows][:, rng.permutation(self.train.points.shape[1])[:count]]
+        anew = rng.random(len(rows)) < self.recipe.resample
+        if anew.any():
+            points[anew] = self.surface.resampled(rows[anew], count, rng)
+        return points
 
     def train_epoch(self, show=lambda progress: None) -> dict:
         """One pass; returns the mean loss, and the accuracy on the augmented training clouds as they were seen."""
         self.net.train()
-        self.net.set_progress(self.epoch / self.recipe.epochs)
         steps = max(len(self.train.labels) // self.recipe.batch, 1)
         losses, right = 0.0, 0.0
-        for step, (points, labels) in enumerate(self.batches(self.epoch)):
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.recipe.rate_of((self.epoch + step / steps) / self.recipe.epochs)
-            logits = self.net(points)
-            loss = self.loss(logits, points, labels)
+        for step, (points, answers) in enumerate(self.batches(self.epoch)):
+            self._schedule((self.epoch + step / steps) / self.recipe.epochs)
+            logits, pooled = self.net.answer(points)
+            loss = self.loss(logits, pooled, points, answers)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
+            self._average(self.epoch * steps + step)
             losses += loss.item() / steps
-            right += (logits.argmax(1) == labels).float().mean().item() / steps
+            if not math.isfinite(losses):
+                raise data.DataError(f"the training diverged in epoch {self.epoch + 1}: take a smaller --rate")
+            right += (logits.argmax(1) == answers.argmax(1)).float().mean().item() / steps
             show((step + 1) / steps)
         self.epoch += 1
         return {"loss": losses, "train_accuracy": right}
 
-    def loss(self, logits, points, labels) -> torch.Tensor:
-        """Cross-entropy; with a teacher, ``distil`` of it is the divergence from the teacher's softened answer."""
-        loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.smoothing)
+    def _schedule(self, progress: float):
+        matrices, others = self.optimizer.param_groups
+        matrices["lr"] = others["lr"] = self.recipe.rate_of(progress)
+        matrices["weight_decay"] = self.recipe.decay_of(progress)
+        for net in filter(None, (self.net, self.mean)):
+            net.set_progress(progress)
+            net.set_real(self.recipe.real_at(progress))
+
+    @torch.no_grad()
+    def _average(self, step: int):
+        """The averaged weights follow the trained ones; over fewer steps at the beginning."""
+        if self.mean is not None:
+            share = 1.0 - min(self.recipe.average, (1.0 + step) / (10.0 + step))
+            torch._foreach_lerp_(list(self.mean.parameters()), list(self.net.parameters()), share)
+
+    def loss(self, logits, pooled, points, answers) -> torch.Tensor:
+        """Cross-entropy; with a teacher, ``distil`` of it is the distance from what the teacher answers."""
+        loss = functional.cross_entropy(logits, answers, label_smoothing=self.recipe.smoothing)
         if self.teacher is None:
             return loss
-        with torch.no_grad():
-            target = functional.softmax(self.teacher(points) / self.recipe.temperature, 1)
-        ours = functional.log_softmax(logits / self.recipe.temperature, 1)
-        divergence = functional.kl_div(ours, target, reduction="batchmean") * self.recipe.temperature**2
-        return (1.0 - self.recipe.distil) * loss + self.recipe.distil * divergence
+        return (1.0 - self.recipe.distil) * loss + self.teacher.distance(points, logits, pooled)
+
+    @property
+    def result(self) -> torch.nn.Module:
+        """The network that is judged and exported: of the averaged weights, if there are such."""
+        return self.net if self.mean is None else self.mean
 
     def settle_norms(self, batches: int = 100):
         """Replace the running statistics by plain means over training clouds without augmentation."""
         order = np.random.default_rng(self.recipe.seed).permutation(len(self.train.labels))
         some = np.array_split(order, max(len(order) // self.recipe.batch, 1))[:batches]
         clouds = self.train.points[:, : self.recipe.points]
-        settle(self.net, ((torch.from_numpy(clouds[rows]),) for rows in some))
+        settle(self.result, ((torch.from_numpy(clouds[rows]),) for rows in some))
 
     def accuracy(self, objects: Objects) -> float:
-        return float((predict(self.net, objects.points[:, : self.recipe.points]) == objects.labels).mean())
+        if self.mean is not None and self.epoch < self.recipe.epochs:
+            self.settle_norms(10)  # nothing else gives averaged weights their statistics
+        return float((predict(self.result, objects.points[:, : self.recipe.points]) == objects.labels).mean())
 
     def save(self, name: str = "checkpoint.pt"):
-        state = {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(), "epoch": self.epoch}
+        state = {"net": self.result.state_dict(), "optimizer": self.optimizer.state_dict(), "epoch": self.epoch}
+        if self.mean is not None:
+            state["trained"] = self.net.state_dict()
         temporary = self.folder / f".{name}.tmp"
         torch.save(state, temporary)
         os.replace(temporary, self.folder / name)
@@ -93,7 +135,8 @@ class Run:
         if not path.is_file():
             return False
         state = torch.load(path, weights_only=True)
-        self.net.load_state_dict(state["net"])
+        self.result.load_state_dict(state["net"])
+        self.net.load_state_dict(state.get("trained", state["net"]))
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch = state["epoch"]
         return True
@@ -117,8 +160,25 @@ def load(folder) -> tuple[torch.nn.Module, dict]:
     recipe = config.get("recipe", {})
     kinds = recipe.get("method", "bipointnet"), recipe.get("aggregation", "ema-max")
     net = models.build(Blueprint.from_json(config["blueprint"]), *kinds)
-    net.load_state_dict(torch.load(folder / "checkpoint.pt", weights_only=True)["net"])
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    net.load_state_dict(state["net"])
+    net.set_real(0 < state["epoch"] <= recipe.get("real_weights", 0.0) * recipe.get("epochs", 1))
     return net.eval(), config
+
+
+def _take(net, folder):
+    """Give ``net`` the weights of another run's last checkpoint. DataError where they are of another network."""
+    other, _ = load(folder)
+    try:
+        net.load_state_dict(other.state_dict())
+    except RuntimeError as error:
+        raise data.DataError(f"expected '{folder}' to hold the network that is to be trained: {error}") from error
+
+
+def _groups(net) -> list[dict]:
+    """Parameters as two groups: matrices, which may decay, and gains, biases and scales, which never do."""
+    matrices = [p for p in net.parameters() if p.ndim > 1]
+    return [{"params": matrices}, {"params": [p for p in net.parameters() if p.ndim < 2]}]
 
 
 def start(folder, train, val, recipe: Recipe, facts: dict) -> Run:

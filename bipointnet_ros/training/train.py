@@ -66,7 +66,7 @@ def keep_freed_memory():
 
 def main(arguments=None) -> int:
     options = _parser().parse_args(arguments)
-    recipe = Recipe(**{f.name: getattr(options, f.name) for f in fields(Recipe)})
+    recipe = Recipe(**{f.name: plain(getattr(options, f.name)) for f in fields(Recipe)})
     keep_freed_memory()
     try:
         train = data.load(options.train, recipe.points)
@@ -81,7 +81,8 @@ def main(arguments=None) -> int:
     return 0
 
 
-_CHOICES = {"method": (*METHODS, "full"), "aggregation": layers.AGGREGATIONS}
+def plain(value):
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _parser():
@@ -91,13 +92,22 @@ def _parser():
     parser.add_argument("--no-validation", action="store_true", help="train on everything, measure nothing")
     parser.add_argument("--run", required=True, help="folder of the run")
     for f in fields(Recipe):
-        if f.name == "widths":
-            parser.add_argument("--widths", type=int, nargs=5, default=f.default)
-        else:
-            parser.add_argument(
-                "--" + f.name.replace("_", "-"), type=type(f.default), default=f.default, choices=_CHOICES.get(f.name)
-            )
+        kind = _KINDS.get(f.name, {"type": type(f.default)})
+        parser.add_argument("--" + f.name.replace("_", "-"), default=f.default, **kind)
     return parser
+
+
+def _stage(item: str) -> tuple[int, float]:
+    points, _, share = item.partition(":")
+    return int(points), float(share)
+
+
+_KINDS = {
+    "method": {"choices": (*METHODS, "full")},
+    "aggregation": {"choices": layers.AGGREGATIONS},
+    "widths": {"type": int, "nargs": 5},
+    "stages": {"type": _stage, "nargs": "+", "metavar": "POINTS:SHARE"},
+}
 
 
 if __name__ == "__main__":
