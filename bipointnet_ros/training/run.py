@@ -162,7 +162,7 @@ def load(folder) -> tuple[torch.nn.Module, dict]:
     net = models.build(Blueprint.from_json(config["blueprint"]), *kinds)
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
     net.load_state_dict(state["net"])
-    net.set_real(0 < state["epoch"] <= recipe.get("real_weights", 0.0) * recipe.get("epochs", 1))
+    net.set_real(0 < state.get("epoch", 0) <= recipe.get("real_weights", 0.0) * recipe.get("epochs", 1))
     return net.eval(), config
 
 
