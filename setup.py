@@ -33,7 +33,11 @@ setup(
         *((f"{SHARE}/{pattern.rpartition('/')[0]}", sorted(glob(pattern))) for pattern in DATA),
     ],
     install_requires=["numpy>=1.21"],
-    extras_require={"pictures": ["matplotlib>=3.5"], "training": ["torch>=2.1", "matplotlib>=3.5"]},
+    extras_require={
+        "bags": ["rosbags>=0.11"],
+        "pictures": ["matplotlib>=3.5"],
+        "training": ["torch>=2.1", "matplotlib>=3.5"],
+    },
     zip_safe=False,
     entry_points={
         "console_scripts": [

@@ -18,6 +18,7 @@ from bipointnet_ros.core.config import Config, ConfigError
 from bipointnet_ros.core.kernels import BackendError
 from bipointnet_ros.core.model_file import ModelFileError
 from bipointnet_ros.core.pipeline import CloudError
+from bipointnet_ros.files import SUFFIXES
 
 _REFUSALS = (FileError, ConfigError, BackendError, ModelFileError, CloudError)
 
@@ -48,9 +49,13 @@ def _parser() -> _Parser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="{label,eval,info,bench}")
     defaults = Config()
-    label = commands.add_parser("label", help="label clouds: .npy .npz .pcd .bin")
-    label.add_argument("files", nargs="+", metavar="FILE")
-    label.add_argument("--out", default=".", metavar="DIR", help="folder for STEM.labels.npz and STEM.labeled.ply (.)")
+    kinds = f"{' '.join(SUFFIXES)}, a folder of these, or a rosbag2"
+    label = commands.add_parser("label", help=f"label clouds: {kinds}")
+    label.add_argument("files", nargs="+", metavar="FILE", help=kinds)
+    label.add_argument("--topic", default="", help="of the clouds in a bag, if it has several")
+    where = label.add_mutually_exclusive_group()
+    where.add_argument("--out", default=".", metavar="DIR", help="folder for STEM.labels.npz and STEM.labeled.ply (.)")
+    where.add_argument("--bag", metavar="NEW", help=f"of a bag: write it anew, with {offline.LABELED_TOPIC} in it")
     label.set_defaults(run=_label)
     evaluate = commands.add_parser("eval", help="score a model on labelled data")
     evaluate.add_argument(
@@ -75,10 +80,23 @@ def _parser() -> _Parser:
 
 def _label(options) -> int:
     pipe = offline.pipeline(Config(model=options.model, backend=options.backend))
-    for one in offline.label(pipe, options.files, options.out):
+    for one in _labelled(pipe, options):
         summary = _summary(one, pipe.model.classes)
         print(json.dumps(summary) if options.json else _sentence(summary), flush=True)
     return 0
+
+
+def _labelled(pipe, options):
+    if options.bag is None:
+        return offline.label(pipe, options.files, options.out, options.topic)
+    if len(options.files) > 1:
+        raise FileError(f"expected one bag with --bag, got {len(options.files)} inputs: label them one by one")
+    return offline.label_bag(pipe, options.files[0], options.bag, options.topic, _not_copied)
+
+
+def _not_copied(topics) -> None:
+    sentence = f"not copied, for neither the bag nor rosbags defines the type: {', '.join(topics)}"
+    print(f"bipointnet label: {sentence}", file=sys.stderr)
 
 
 def _summary(one: offline.Labelled, classes) -> dict:
@@ -89,7 +107,7 @@ def _summary(one: offline.Labelled, classes) -> dict:
         for thing in one.result.objects
     ]
     return {
-        "file": str(one.source),
+        "file": one.source,
         "points": len(one.xyz),
         "milliseconds": round(one.milliseconds, 3),
         "labels": dict(zip([UNKNOWN, *classes], counts)),

@@ -1,4 +1,4 @@
-"""Clouds in (.npy .npz .pcd .bin) and labels out (.labels.npz .labeled.ply)."""
+"""Clouds in (.npy .npz .pcd .ply .bin) and labels out (.labels.npz .labeled.ply)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bipointnet_ros import pcd
+from bipointnet_ros import pcd, ply
 from bipointnet_ros.arrays import MAX_BYTES, FileError, read_npy, read_npz
 from bipointnet_ros.core.classes import colours
 
@@ -14,6 +14,7 @@ PLY_POINT = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")]
     + [("label", "<u2"), ("instance", "<u4"), ("confidence", "<f4")]
 )
+_PLY_INTENSITY = ("intensity", "scalar_intensity", "scalar_Intensity")  # the last two are CloudCompare's
 _PLY_NAMES = {"f4": "float", "u1": "uchar", "u2": "ushort", "u4": "uint"}
 
 
@@ -21,11 +22,11 @@ def read_cloud(path) -> tuple[np.ndarray, np.ndarray | None]:
     """One cloud: xyz (N, 3) float32 [m] and intensity (N,) float32 as the file has it, or None.
 
     .npy: (N, 3) or (N, 4), or fields x, y, z and perhaps intensity. .npz: arrays xyz (or points) and perhaps
-    intensity. .pcd: fields x, y, z and perhaps intensity. .bin: KITTI, four float32 a point. FileError otherwise.
+    intensity. .pcd, .ply: fields x, y, z and perhaps intensity. .bin: KITTI, four float32 a point. FileError otherwise.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _READERS:
-        raise FileError(f"expected a cloud in {', '.join(_READERS)}, got '{path}': convert it to one of these")
+        raise FileError(f"expected a cloud in {', '.join(SUFFIXES)}, got '{path}': convert it to one of these")
     return _READERS[suffix](path)
 
 
@@ -47,12 +48,21 @@ def _read_npz(path):
 
 
 def _read_pcd(path):
+    return _from_fields(path, _parsed(path, pcd.fields))
+
+
+def _read_ply(path):
+    fields = _parsed(path, ply.fields)
+    named = next((fields[name] for name in _PLY_INTENSITY if name in fields), None)
+    return _from_fields(path, fields if named is None else {**fields, "intensity": named})
+
+
+def _parsed(path, parse) -> dict[str, np.ndarray]:
+    data = _bytes(path)
     try:
-        return _from_fields(path, pcd.fields(_bytes(path)))
-    except FileError:
-        raise
+        return parse(data)
     except ValueError as error:
-        raise FileError(f"'{path}' is not a readable .pcd file: {error}") from None
+        raise FileError(f"'{path}' is not a readable {Path(path).suffix} file: {error}") from None
 
 
 def _read_bin(path):
@@ -62,7 +72,8 @@ def _read_bin(path):
     return _from_columns(path, np.frombuffer(data, "<f4").reshape(-1, 4))
 
 
-_READERS = {".npy": _read_npy, ".npz": _read_npz, ".pcd": _read_pcd, ".bin": _read_bin}
+_READERS = {".npy": _read_npy, ".npz": _read_npz, ".pcd": _read_pcd, ".ply": _read_ply, ".bin": _read_bin}
+SUFFIXES = tuple(_READERS)
 
 
 def _bytes(path) -> bytes:

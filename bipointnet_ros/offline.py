@@ -9,26 +9,30 @@ from pathlib import Path
 
 import numpy as np
 
-from bipointnet_ros import files
+from bipointnet_ros import files, recordings
 from bipointnet_ros.arrays import FileError
+from bipointnet_ros.bags import Bag, LabeledBag
 from bipointnet_ros.core import features, kernels, model_file
 from bipointnet_ros.core.blueprint import CLASSIFICATION
+from bipointnet_ros.core.classes import colours
 from bipointnet_ros.core.config import Config
 from bipointnet_ros.core.network import Network
 from bipointnet_ros.core.pipeline import Pipeline, Result
+from bipointnet_ros.pointcloud2 import labeled_cloud
 
+LABELED_TOPIC = "/bipointnet/labeled_points"  # as the node calls it
 _ANY_RANGE = {"range_min": 0.0, "range_max": 1000.0}  # an object has no sensor at its origin
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """One labelled file: the answer, the time that it took, and the files that were written."""
+    """One labelled cloud: where it is from, the answer, the time that it took, and the files that were written."""
 
-    source: Path
+    source: str
     xyz: np.ndarray
     result: Result
     milliseconds: float
-    written: tuple[Path, Path]
+    written: tuple[Path, ...]
 
 
 def pipeline(config: Config) -> Pipeline:
@@ -38,19 +42,42 @@ def pipeline(config: Config) -> Pipeline:
     return loaded.reconfigured(config.replace(**_ANY_RANGE)) if whole else loaded
 
 
-def label(pipe: Pipeline, sources, folder):
-    """Label each cloud file and write its answer to ``folder``; yields Labelled. FileError, CloudError."""
+def label(pipe: Pipeline, sources, folder, topic: str = ""):
+    """Label each cloud of the recordings and write its answer to ``folder``; yields Labelled. FileError, CloudError.
+
+    topic: of a bag that has several topics of clouds.
+    """
     sources = [Path(source) for source in sources]
     stem, times = Counter(source.stem for source in sources).most_common(1)[0]
     if times > 1:
         raise FileError(f"{times} inputs would all be written as '{stem}.labels.npz': label them one by one")
     for source in sources:
-        xyz, intensity = files.read_cloud(source)
-        start = time.perf_counter()
-        result = pipe.process(xyz, intensity)
-        spent = (time.perf_counter() - start) * 1e3
-        written = files.write_labels(folder, source.stem, xyz, result, pipe.model.classes)
-        yield Labelled(source, xyz, result, spent, written)
+        for cloud in recordings.clouds(source, topic):
+            result, spent = _timed(pipe, cloud)
+            written = files.write_labels(folder, cloud.name, cloud.xyz, result, pipe.model.classes)
+            yield Labelled(cloud.source, cloud.xyz, result, spent, written)
+
+
+def label_bag(pipe: Pipeline, source, out, topic: str = "", tell=lambda left_out: None):
+    """Copy a bag to ``out`` and add each cloud as the node answers it, at the cloud's own time; yields Labelled.
+
+    tell: is called with the topics that cannot be copied, if there are any.
+    """
+    palette = colours(pipe.model.classes)
+    with LabeledBag(Bag(source, topic), out, LABELED_TOPIC) as copy:
+        if copy.left_out:
+            tell(copy.left_out)
+        for cloud in recordings.bag_clouds(copy.bag, copy.clouds()):
+            result, spent = _timed(pipe, cloud)
+            copy.write(cloud.time, labeled_cloud(cloud.msg, result, palette))
+            yield Labelled(cloud.source, cloud.xyz, result, spent, (Path(out),))
+
+
+def _timed(pipe: Pipeline, cloud: recordings.Cloud) -> tuple[Result, float]:
+    """The answer, and the milliseconds that it took."""
+    start = time.perf_counter()
+    result = pipe.process(cloud.xyz, cloud.intensity)
+    return result, (time.perf_counter() - start) * 1e3
 
 
 @dataclass(frozen=True)

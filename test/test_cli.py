@@ -109,13 +109,19 @@ def test_info(work, capsys):
         ("lable", "invalid choice: 'lable'"),
         ("label", "FILE"),
         ("label none.npy --model seg.safetensors", "'none.npy': No such file"),
-        ("label cloud.las --model seg.safetensors", ".npy, .npz, .pcd, .bin"),
+        ("label cloud.las --model seg.safetensors", ".npy, .npz, .pcd, .ply, .bin"),
         ("label seg.safetensors --model seg.safetensors", "expected a cloud"),
         ("label cloud.npy --model none.safetensors", "no model 'none.safetensors'"),
         ("label cloud.npy --model cloud.npy", "not a usable model"),
         ("label cloud.npy --model seg.safetensors --backend mmx", "'mmx'"),
         ("label cloud.npy cloud.npy --model seg.safetensors", "2 inputs"),
         ("label cloud.npy --model seg.safetensors --out cloud.npy", "cannot write"),
+        ("label . --model seg.safetensors --bag new", "not a bag"),
+        ("label cloud.npy --model seg.safetensors --bag new", "not a bag"),
+        ("label cloud.npy --model seg.safetensors --topic /points", "--topic"),
+        ("label a.mcap b.mcap --model seg.safetensors --bag new", "expected one bag with --bag, got 2"),
+        ("label a.mcap --model seg.safetensors --bag new --out here", "not allowed with"),
+        ("label old.bag --model seg.safetensors", "rosbags-convert"),
         ("eval --model seg.safetensors", "--data"),
         ("eval --data cloud.npy --model seg.safetensors", "cloud.npy"),
         ("eval --data objects.npz --model seg.safetensors", "expected scenes"),
@@ -128,6 +134,21 @@ def test_whatever_is_wrong_is_one_line_and_status_2(work, capsys, arguments, wor
     status, out, err = run(capsys, *arguments.split())
     assert status == 2 and out == ""
     assert err.startswith("bipointnet") and err.count("\n") == 1 and words in err
+
+
+def test_bags_are_read_and_written(work, capsys):
+    bagged = pytest.importorskip("bagged", reason="needs the rosbags library")
+    xyz = np.load("cloud.npy")
+    bagged.write(work / "drive", [(xyz, xyz[:, 0])] * 2, topics=("/front", "/rear"))
+    status, out, err = run(capsys, "label", "drive", "--model", "seg.safetensors", "--topic", "/rear", "--json")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert (status, err) == (0, "") and [a["points"] for a in answers] == [4000, 4000]
+    assert answers[1]["file"] == "drive[1] /rear" and answers[1]["written"][0] == "drive.000001.labels.npz"
+    status, out, err = run(capsys, "label", "drive", "--model", "seg.safetensors", "--topic", "/rear", "--bag", "new")
+    assert (status, err) == (0, "") and out.count("wrote new\n") == 2 and (work / "new/metadata.yaml").is_file()
+    for arguments, words in (((), "/front, /rear"), (("--topic", "/rear", "--bag", "new"), "'new' exists")):
+        status, out, err = run(capsys, "label", "drive", "--model", "seg.safetensors", *arguments)
+        assert status == 2 and words in err and err.count("\n") == 1
 
 
 def test_a_process_of_its_own_and_a_reader_that_leaves(work):

@@ -117,6 +117,79 @@ def test_pcd_lzf_repeats_what_it_just_wrote(tmp_path):
     np.testing.assert_array_equal(files.read_cloud(path)[0], np.zeros((3, 3)))
 
 
+PLY_KINDS = {"f4": "float", "f8": "double", "u1": "uchar", "i2": "int16", "u4": "uint"}
+PLY_XYZ = (("x", "f4"), ("y", "f4"), ("z", "f4"))
+
+
+def ply(
+    body: bytes, n, properties=(("x", "f4"), ("y", "f4"), ("z", "f4")), form="binary_little_endian", before="", after=""
+):
+    lines = ["ply", f"format {form} 1.0", "comment end_header is a word", *before.split("/"), f"element vertex {n}"]
+    lines += [f"property {PLY_KINDS.get(kind, kind)} {name}" for name, kind in properties]
+    return "\n".join([*filter(None, [*lines, *after.split("/")]), "end_header\n"]).encode() + body
+
+
+PLY_XYZI = (("red", "u1"), ("z", "f4"), ("x", "f8"), ("scalar_Intensity", "f4"), ("y", "f4"), ("ring", "i2"))
+BEFORE = "element camera 2/property double view/property uchar kind"
+AFTER = "element face 1/property list uchar int vertex_indices"
+
+
+@pytest.mark.parametrize("form", ["binary_little_endian", "binary_big_endian", "ascii"])
+@pytest.mark.parametrize(("before", "after"), [("", ""), (BEFORE, AFTER)], ids=["alone", "among others"])
+def test_ply_with_other_properties_and_elements(tmp_path, form, before, after):
+    order = ">" if form == "binary_big_endian" else "<"
+    rows = np.zeros(50, [(name, order + kind) for name, kind in PLY_XYZI])
+    rows["x"], rows["y"], rows["z"] = XYZ.T
+    rows["scalar_Intensity"], rows["ring"] = INTENSITY, np.arange(50)
+    if form == "ascii":
+        body = "".join(" ".join(repr(v.item()) for v in row) + "\n" for row in rows).encode()
+        skipped = b"1.5 2\n-3 4\n" if before else b""
+    else:
+        body, skipped = rows.tobytes(), b"\xff" * 18 if before else b""
+    path = tmp_path / "cloud.ply"
+    path.write_bytes(ply(skipped + body + b"3 0 1 2\n", 50, PLY_XYZI, form, before, after))
+    check(path)
+
+
+def test_ply_of_another_system(tmp_path):
+    header, body = ply(b"", 50).replace(b"\n", b"\r\n"), XYZ.tobytes()
+    (tmp_path / "cloud.ply").write_bytes(header + body)
+    check(tmp_path / "cloud.ply", None)
+
+
+HOSTILE_PLY = {
+    "empty": b"",
+    "not a ply": b"hello, world",
+    "no end": b"ply\nformat ascii 1.0\nelement vertex 1\n" + b"comment x\n" * 20_000,
+    "no format": ply(XYZ.tobytes(), 50).replace(b"format", b"former"),
+    "unknown format": ply(XYZ.tobytes(), 50, form="zstd"),
+    "truncated": ply(XYZ.tobytes()[:-1], 50),
+    "truncated, ascii": ply(b"1 2 3 4 5", 2, form="ascii"),
+    "absurd count": ply(XYZ.tobytes(), 999_999_999_999),
+    "absurd count, ascii": ply(b"1 2 3\n", 999_999_999_999, form="ascii"),
+    "absurd count before": ply(XYZ.tobytes(), 50, before="element a 999999999999/property double b"),
+    "too long a number": ply(XYZ.tobytes(), "9" * 5000),
+    "negative count": ply(XYZ.tobytes(), -50),
+    "words": ply(b"1 2 three\n", 1, form="ascii"),
+    "unknown type": ply(XYZ.tobytes(), 50, (("x", "f4"), ("y", "half"), ("z", "f4"))),
+    "no type": ply(XYZ.tobytes(), 50).replace(b"property float x", b"property x"),
+    "no vertex": ply(XYZ.tobytes(), 50).replace(b"vertex", b"point"),
+    "no properties": ply(XYZ.tobytes(), 50, ()),
+    "no x": ply(XYZ.tobytes(), 50, (("a", "f4"), ("y", "f4"), ("z", "f4"))),
+    "x twice": ply(XYZ.tobytes(), 50, (("x", "f4"), ("x", "f4"), ("z", "f4"))),
+    "a list of x": ply(XYZ.tobytes(), 50, (("x", "list uchar float"), ("y", "f4"), ("z", "f4"))),
+    "a list before": ply(XYZ.tobytes(), 50, before="element face 1/property list uchar int i"),
+    "property first": ply(XYZ.tobytes(), 50, before="property float x"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE_PLY)
+def test_hostile_ply(tmp_path, case):
+    path = tmp_path / "hostile.ply"
+    path.write_bytes(HOSTILE_PLY[case])
+    refused(path)
+
+
 LZF = np.array([4, 36], "<u4").tobytes()
 HOSTILE_PCD = {
     "no DATA line": b"VERSION 0.7\nFIELDS x y z\n",
@@ -182,7 +255,7 @@ def test_npy_of_another_shape(tmp_path, shape):
     refused(tmp_path / "cloud.npy", "(N, 3) or (N, 4)")
 
 
-@pytest.mark.parametrize("write", ["npy", "npz", "pcd", "bin"])
+@pytest.mark.parametrize("write", ["npy", "npz", "pcd", "ply", "bin"])
 def test_damaged_files_give_a_file_error_or_a_cloud(tmp_path, write):
     """300 flips and cuts of a good file of each kind: a cloud or a FileError, nothing else."""
     good = tmp_path / f"good.{write}"
@@ -192,6 +265,8 @@ def test_damaged_files_give_a_file_error_or_a_cloud(tmp_path, write):
         np.savez_compressed(good, xyz=XYZ, intensity=INTENSITY)
     elif write == "pcd":
         good.write_bytes((DATA / "open3d_compressed.pcd").read_bytes())
+    elif write == "ply":
+        good.write_bytes(ply(XYZ.tobytes(), 50))
     else:
         good.write_bytes(np.column_stack([XYZ, INTENSITY]).tobytes())
     data, rng, refusals = good.read_bytes(), np.random.default_rng(1), 0
@@ -210,9 +285,9 @@ def test_damaged_files_give_a_file_error_or_a_cloud(tmp_path, write):
 
 
 def test_missing_and_unknown_files(tmp_path):
-    for suffix in ("npy", "npz", "pcd", "bin"):
+    for suffix in ("npy", "npz", "pcd", "ply", "bin"):
         refused(tmp_path / f"none.{suffix}", "No such file")
-    refused(tmp_path / "cloud.las", ".npy, .npz, .pcd, .bin")
+    refused(tmp_path / "cloud.las", ".npy, .npz, .pcd, .ply, .bin")
     np.savez(tmp_path / "cloud.npz", cloud=XYZ)
     refused(tmp_path / "cloud.npz", "'xyz'")
     np.savez(tmp_path / "cloud.npz", xyz=XYZ, intensity=INTENSITY[:-1])
@@ -231,9 +306,10 @@ def result(n: int) -> Result:
 
 def test_labels_written_are_read_back(tmp_path):
     answer = result(50)
-    npz, ply = files.write_labels(tmp_path / "new" / "folder", "scan.7", XYZ, answer, ("ground", "vehicle"))
-    assert (npz.name, ply.name) == ("scan.7.labels.npz", "scan.7.labeled.ply")
+    npz, coloured = files.write_labels(tmp_path / "new" / "folder", "scan.7", XYZ, answer, ("ground", "vehicle"))
+    assert (npz.name, coloured.name) == ("scan.7.labels.npz", "scan.7.labeled.ply")
     check(npz, None)
+    check(coloured, None)
     with np.load(npz) as arrays:
         assert arrays["classes"].tolist() == ["ground", "vehicle"]
         for name in ("label", "instance", "confidence"):
@@ -242,8 +318,8 @@ def test_labels_written_are_read_back(tmp_path):
 
 
 def test_ply_says_what_it_holds(tmp_path):
-    _, ply = files.write_labels(tmp_path, "scan", XYZ, result(50), ("ground", "vehicle"))
-    header, _, body = ply.read_bytes().partition(b"end_header\n")
+    _, path = files.write_labels(tmp_path, "scan", XYZ, result(50), ("ground", "vehicle"))
+    header, _, body = path.read_bytes().partition(b"end_header\n")
     lines = header.decode().splitlines()
     assert lines[:3] == ["ply", "format binary_little_endian 1.0", "element vertex 50"]
     kinds = {"float": "<f4", "uchar": "u1", "ushort": "<u2", "uint": "<u4"}

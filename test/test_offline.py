@@ -54,7 +54,7 @@ def test_several_files_and_a_name_twice(tmp_path, segmenter):
         np.save(tmp_path / folder / "a.npy", cloud())
     np.save(tmp_path / "b.npy", cloud(1))
     done = list(offline.label(pipe, [tmp_path / "x/a.npy", tmp_path / "b.npy"], tmp_path))
-    assert [one.source.name for one in done] == ["a.npy", "b.npy"]
+    assert [one.source for one in done] == [str(tmp_path / "x/a.npy"), str(tmp_path / "b.npy")]
     with pytest.raises(FileError, match=r"a\.labels\.npz"):
         next(offline.label(pipe, [tmp_path / "x/a.npy", tmp_path / "y/a.npy"], tmp_path))
 

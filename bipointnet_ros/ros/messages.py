@@ -5,11 +5,13 @@ from __future__ import annotations
 from array import array
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Header
 
 from bipointnet_ros.pointcloud2 import MessageError, labeled_cloud, packed_rgb, read_xyz, subset
 
-__all__ = ["MessageError", "labeled_cloud", "make_cloud", "packed_rgb", "read_xyz", "subset"]
+__all__ = ["MessageError", "as_message", "labeled_cloud", "make_cloud", "packed_rgb", "read_xyz", "subset"]
 
 
 def make_cloud(header, xyz: np.ndarray, intensity: np.ndarray | None = None) -> PointCloud2:
@@ -28,4 +30,16 @@ def make_cloud(header, xyz: np.ndarray, intensity: np.ndarray | None = None) -> 
         row_step=4 * width * count,
         data=array("B", table.tobytes()),
         is_dense=bool(np.isfinite(xyz).all()),
+    )
+
+
+def as_message(recorded) -> PointCloud2:
+    """rclpy's PointCloud2 of one that a bag holds (bags.py)."""
+    header, kept = recorded.header, ("height", "width", "is_bigendian", "point_step", "row_step", "is_dense")
+    stamp = Time(sec=header.stamp.sec, nanosec=header.stamp.nanosec)
+    return PointCloud2(
+        header=Header(stamp=stamp, frame_id=header.frame_id),
+        fields=[PointField(name=f.name, offset=f.offset, datatype=f.datatype, count=f.count) for f in recorded.fields],
+        data=array("B", recorded.data.tobytes()),
+        **{name: getattr(recorded, name) for name in kept},
     )

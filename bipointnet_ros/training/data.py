@@ -10,8 +10,6 @@ from bipointnet_ros import dataset, files
 from bipointnet_ros.core.points import normalised, sample
 from bipointnet_ros.dataset import Objects
 
-SUFFIXES = (".npy", ".npz", ".pcd", ".bin")
-
 
 class DataError(ValueError):
     """The training data is not there or not as expected; one sentence says what to do."""
@@ -37,11 +35,14 @@ def load(path, count: int = 1024) -> Objects:
 def _folder(folder: Path, count: int) -> Objects:
     classes = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir()))
     paths = [
-        (k, p) for k, name in enumerate(classes) for p in sorted((folder / name).iterdir()) if p.suffix in SUFFIXES
+        (k, p)
+        for k, name in enumerate(classes)
+        for p in sorted((folder / name).iterdir())
+        if p.suffix in files.SUFFIXES
     ]
     if len(classes) < 2 or not paths:
         raise DataError(
-            f"expected '{folder}' to hold a folder per class with {', '.join(SUFFIXES)} files, "
+            f"expected '{folder}' to hold a folder per class with {', '.join(files.SUFFIXES)} files, "
             f"found {len(classes)} folders and {len(paths)} clouds"
         )
     clouds = np.stack([_cloud(path, count) for _, path in paths])
