@@ -13,6 +13,7 @@ import numpy as np
 
 from bipointnet_ros.core import library
 from bipointnet_ros.core.bits import words
+from bipointnet_ros.core.program import Pool, Program
 from bipointnet_ros.core.reference import Reference, Weights
 
 VARIABLE = "BIPOINTNET_BACKEND"
@@ -65,6 +66,14 @@ class Native:
     def bind(self, operation: str, *arguments):
         """The call ``operation(*arguments)`` as a callable without arguments; it holds and reuses the same arrays."""
         return getattr(self, f"_bind_{operation}")(*arguments)
+
+    def pool(self, threads: int) -> Pool | None:
+        """Threads for programs; None where one is enough."""
+        return Pool(threads) if threads > 1 else None
+
+    def program(self, calls, cuts, pool: Pool | None = None) -> Program:
+        """Bound calls of layers, each with its level, as one call (core/program.py)."""
+        return Program(self._functions.table, calls, cuts, pool)
 
     def prepare(self, weight, inputs: int) -> Weights:
         weight = np.ascontiguousarray(weight, np.uint64)
@@ -157,7 +166,9 @@ class Native:
         return self._bound("argsort", keys, len(keys), np.empty((3, len(keys)), np.uint64), out)
 
     def _bound(self, operation: str, *arguments):
-        return library.bind(getattr(self._functions, operation), *arguments)
+        call = library.bind(getattr(self._functions, operation), *arguments)
+        call.operation = operation
+        return call
 
 
 def _operation(name: str):

@@ -33,23 +33,50 @@ class _Backend(ctypes.Structure):
     ]
 
 
+class Program(ctypes.Structure):
+    """struct bpn_program of native/program.h."""
+
+    _fields_ = [
+        ("backend", ctypes.c_void_p),
+        ("steps", ctypes.c_void_p),
+        ("cuts", ctypes.c_void_p),
+        ("count", ctypes.c_int32),
+        ("pieces", ctypes.c_int32),
+    ]
+
+
 @functools.cache
-def backends() -> dict[str, SimpleNamespace]:
-    """Functions by backend name, best backend first, of those that this CPU runs; empty where nothing was built."""
+def opened() -> ctypes.CDLL | None:
+    """The library, or None where it was not built."""
     found = sorted((Path(__file__).parents[1] / "native").glob("_engine*.so"))
     if not found:
-        return {}
+        return None
     library = ctypes.CDLL(str(found[0]))
     library.bpn_backends.restype = ctypes.POINTER(ctypes.POINTER(_Backend))
-    listed = library.bpn_backends()
-    tables = []
+    library.bpn_pool_bytes.restype = ctypes.c_size_t
+    library.bpn_pool_run.restype = library.bpn_pool_stop.restype = None
+    library.bpn_pool_start.argtypes = [ctypes.c_void_p, ctypes.c_int32]
+    library.bpn_pool_run.argtypes = [ctypes.c_void_p, ctypes.POINTER(Program)]
+    library.bpn_pool_stop.argtypes = [ctypes.c_void_p]
+    return library
+
+
+@functools.cache
+def backends() -> dict[str, SimpleNamespace]:
+    """Functions by backend name, best backend first, of those that this CPU runs; empty where nothing was built.
+
+    ``table`` is the address of the backend's struct bpn_backend."""
+    library = opened()
+    if library is None:
+        return {}
+    listed, tables = library.bpn_backends(), []
     while listed[len(tables)]:
         tables.append(listed[len(tables)].contents)
     return {table.name.decode(): _functions(table) for table in tables if table.supported()}
 
 
 def _functions(table: _Backend) -> SimpleNamespace:
-    functions = {}
+    functions = {"table": ctypes.addressof(table)}
     for operation, kinds in _SIGNATURES.items():
         prototype = ctypes.CFUNCTYPE(None, *(_KINDS[kind] for kind in kinds))
         functions[operation] = prototype(getattr(table, operation))

@@ -33,6 +33,14 @@ class Reference:
         """The call ``operation(*arguments)`` as a callable without arguments."""
         return functools.partial(getattr(self, operation), *arguments)
 
+    def pool(self, threads: int):
+        """One thread does it all."""
+        return None
+
+    def program(self, calls, cuts, pool=None):
+        """Bound calls, each with its level, as one callable: in their order, in one piece."""
+        return functools.partial(_in_turn, [call for call, _ in calls])
+
     def prepare(self, weight, inputs: int) -> Weights:
         """Weights (C, W) uint64 of ``inputs`` inputs in the layout of this backend."""
         return Weights(weight, inputs)
@@ -116,6 +124,11 @@ def popcount(words: np.ndarray) -> np.ndarray:
     words = (words & two) + (words >> np.uint64(2) & two)
     words = words + (words >> np.uint64(4)) & four
     return (words * np.uint64(0x0101010101010101) >> np.uint64(56)).astype(np.uint8)
+
+
+def _in_turn(calls):
+    for call in calls:
+        call()
 
 
 def _groups(offsets, rows: int) -> list[slice]:

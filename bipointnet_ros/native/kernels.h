@@ -2,8 +2,8 @@
  *
  * Bits: uint64 little-endian words, element i is bit i % 64 of word i / 64, padding bits are 0. n rows, S groups,
  * C outputs, K inputs, W = ceil(K / 64), Cw = ceil(C / 64). An optional part is NULL. offsets (S + 1): group s is rows
- * offsets[s]..offsets[s + 1]. distance = popcount(x ^ w). Every backend gives the same bits (core/reference.py).
- * The caller owns all memory: nothing here allocates, prints, locks or keeps state. */
+ * offsets[s]..offsets[s + 1]; the first need not begin at row 0. distance = popcount(x ^ w). Every backend gives the same
+ * bits (core/reference.py). The caller owns all memory: nothing here allocates, prints, locks or keeps state. */
 #ifndef BPN_KERNELS_H
 #define BPN_KERNELS_H
 
@@ -27,7 +27,7 @@ struct bpn_backend {
     void (*lift)(const float *x, int32_t n, int32_t F, const float *weight, int32_t C, const float *limit, uint64_t *own,
                  const float *pool_limit, const uint8_t *bucket, const int32_t *offsets, int32_t S, uint64_t *pool);
 
-    /* x (n, W) with n = offsets[S]; own (n, Cw) = [distance < own_limit[s] (C)]; pool (S, Cw) = OR over the group of
+    /* x (n, W), n >= offsets[S]; own (n, Cw) = [distance < own_limit[s] (C)]; pool (S, Cw) = OR over the group of
      * [distance < pool_limit[s] (C)]. A step is C, or 0 where all groups share one row of limits. */
     void (*layer)(const uint64_t *x, int32_t K, const uint8_t *prepared, int32_t C, const uint8_t *own_limit,
                   int32_t own_step, uint64_t *own, const uint8_t *pool_limit, int32_t pool_step, uint64_t *pool,

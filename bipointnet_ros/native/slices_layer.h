@@ -83,9 +83,10 @@ static int sliced_layer(const uint64_t *x, int32_t K, const uint16_t *codes, int
                         int32_t own_step, uint64_t *own, const uint8_t *pool_limit, int32_t pool_step, uint64_t *pool,
                         const int32_t *offsets, int32_t S)
 {
-    int n = offsets[S];
+    int n = offsets[S] - offsets[0];
     if (own && !pool && own_step == 0 && n >= LANES / 2)
-        sliced_own(x, n, K, codes, C, own_limit, own);
+        sliced_own(x + (size_t)offsets[0] * BPN_WORDS((size_t)K), n, K, codes, C, own_limit,
+                   own + (size_t)offsets[0] * BPN_WORDS((size_t)C));
     else if (pool && !own && pool_step == 0 && n >= S * (LANES / 2))
         for (int s = 0; s < S; s++)
             sliced_pool(x + (size_t)offsets[s] * (size_t)BPN_WORDS(K), offsets[s + 1] - offsets[s], K, codes, C,

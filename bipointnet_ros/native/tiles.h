@@ -122,7 +122,7 @@ static void layer(const uint64_t *x, int32_t K, const uint8_t *prepared, int32_t
     const uint16_t *codes = (const uint16_t *)(prepared + BPN_TILE_BYTES(C, BPN_WORDS(K)));
     if (sliced_layer(x, K, codes, C, own_limit, own_step, own, pool_limit, pool_step, pool, offsets, S))
         return;
-    for (block.first = 0; block.first < n; block.first += BLOCK) {
+    for (block.first = offsets[0]; block.first < n; block.first += BLOCK) {
         block.rows = bpn_least(BLOCK, n - block.first);
         group = load_block(&block, x, K, offsets, group);
         for (int t = 0; t < BPN_WORDS(C); t++)
