@@ -1,4 +1,4 @@
-"""Cells, ground and features of a scene, on made and on real scans."""
+"""Cells and features of a scene, on made and on real scans."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bipointnet_ros import dataset
-from bipointnet_ros.core import cells, descriptors, features, ground
+from bipointnet_ros.core import cells, descriptors, features
 from bipointnet_ros.core.blueprint import Grid
 
 GRID = Grid(0.2, (4, 12, 36))
@@ -81,51 +81,6 @@ def test_another_stable_sort_gives_the_same_cells():
 def test_cells_of_strange_clouds(xyz):
     run = cells.build(np.float32(xyz), GRID)
     assert run.voxel[-1] == run.scales[-1][-1] == len(xyz)
-
-
-# ------------------------------------------------------------------------------------------------------------- ground
-
-
-@pytest.mark.parametrize("slope", [0.0, 0.08, -0.15])
-@pytest.mark.parametrize("origin", [-1.7, 0.4, 12.0])
-def test_ground_of_a_street_with_kerbs_slopes_and_any_origin(slope, origin):
-    xyz, label = street(slope=slope)
-    xyz[:, 2] += np.float32(origin)
-    height = ground.height(xyz)
-    assert np.percentile(np.abs(height[label == 0]), 95) < 0.1
-    true = street()[0][:, 2]
-    on_things = (label > 0) & (true > 0.5)
-    assert np.abs(height - true)[on_things].max() < 0.5
-
-
-def test_ground_ignores_ghosts_under_the_road():
-    xyz, label = street()
-    ghosts = np.random.default_rng(1).uniform([3, -1, -3], [4, 0, -2], (50, 3)).astype(np.float32)
-    height = ground.height(np.concatenate([xyz, ghosts]))
-    assert np.percentile(np.abs(height[: len(xyz)][label == 0]), 99) < 0.15
-
-
-def test_ground_of_a_real_scan(drive):
-    for f in (0, 11):
-        xyz, _, label = drive.scan(f)
-        height = ground.height(xyz)
-        assert np.percentile(np.abs(height[label == 0]), 95) < 0.1
-        assert (height[label == 3] > 0.3).mean() > 0.8
-
-
-def test_envelope_is_the_least_sum_of_value_and_rise_times_distance():
-    rng = np.random.default_rng(0)
-    grid = np.where(rng.random((9, 7)) < 0.5, np.inf, rng.uniform(0, 3, (9, 7))).astype(np.float32)
-    i, j = np.mgrid[:9, :7]
-    slow = np.array([[(grid + 0.3 * (np.abs(i - a) + np.abs(j - b))).min() for b in range(7)] for a in range(9)])
-    np.testing.assert_allclose(ground.envelope(grid, 0.3), slow, rtol=1e-5)
-
-
-def test_filled_keeps_what_is_known_and_fills_the_rest():
-    value = np.zeros((8, 8), np.float32)
-    value[2, 3] = 5.0
-    weight = (value > 0).astype(np.float32)
-    np.testing.assert_allclose(ground.filled(value, weight), 5.0, rtol=1e-5)
 
 
 # ----------------------------------------------------------------------------------------------------------- features

@@ -1,4 +1,4 @@
-"""Ground by a local height map: a slope-limited lower envelope of the lowest points, refined column by column.
+"""Ground by a local height map: slope-limited lower envelopes of the lowest points, refined column by column.
 
 Works for any origin of the sensor, on slopes and over kerbs; needs no seed and no sensor height.
 """
@@ -10,9 +10,11 @@ import numpy as np
 from bipointnet_ros.core.blueprint import Grid
 from bipointnet_ros.core.cells import Cells, build
 
-_STEEP = 0.3  # slope that the first envelope follows
-_ROUGH = 0.12  # slope, against the smooth terrain, that the second one follows
-_TOLERANCE = 0.25  # m over the envelope that still is ground
+# Each pass: the slope that its envelope follows, against the terrain of the pass before; how far over the envelope a
+# pillar still is terrain [m]; how often the terrain is then halved and doubled again. Smoothing takes the roofs of cars
+# that hide the road under them out of the terrain, so that the next, flatter envelope passes under them.
+_PASSES = ((0.3, 0.1, 3), (0.12, 0.15, 2), (0.08, 0.15, 0))
+_TOLERANCE = 0.25  # m from the terrain that a column's lowest point may lie
 _THICKNESS = 0.2  # m over the lowest point of a column that still is the ground's own noise
 _PILLAR = 3  # columns along the edge of a pillar of the height map
 _GRID = Grid(0.2, (4, 12))  # columns of 0.8 m where no model says otherwise
@@ -36,9 +38,9 @@ def level(z: np.ndarray, cells: Cells, edge: float) -> np.ndarray:
     shape = tuple(pillar.max(0) + 1)
     row = pillar[:, 0] * shape[1] + pillar[:, 1]
     low = without_pits(_second_lowest(lowest, row, shape))
-    step = edge * _PILLAR
-    terrain = _terrain(low, _STEEP * step)
-    terrain += _terrain(low - terrain, _ROUGH * step)
+    terrain = np.zeros(shape, np.float32)
+    for slope, tolerance, halvings in _PASSES:
+        terrain = smooth(terrain + _terrain(low - terrain, slope * edge * _PILLAR, tolerance), halvings)
     base = _between(terrain, cells.column_xy)
     found = np.abs(lowest - base) < _TOLERANCE
     return np.where(found, _mean_of_lowest(z, cells.column, lowest), base).astype(np.float32)
@@ -76,10 +78,10 @@ def without_pits(grid: np.ndarray) -> np.ndarray:
     return np.where(grid < second - _NOISE - 2.0 * _TOLERANCE, np.where(np.isfinite(second), second, grid), grid)
 
 
-def _terrain(low: np.ndarray, rise: float) -> np.ndarray:
-    """Smooth map through the cells that lie on the lower envelope of slope rise per cell."""
+def _terrain(low: np.ndarray, rise: float, tolerance: float) -> np.ndarray:
+    """Map through the cells that lie within tolerance [m] of the lower envelope of slope rise per cell."""
     on = np.isfinite(low)
-    on &= low <= envelope(low, rise) + _TOLERANCE
+    on &= low <= envelope(low, rise) + tolerance
     return filled(np.where(on, low, 0.0), on.astype(np.float32))
 
 
@@ -104,6 +106,20 @@ def filled(value: np.ndarray, weight: np.ndarray) -> np.ndarray:
     coarse = filled(total / np.maximum(mass, 1e-6), np.minimum(mass, 1.0))
     wide = _doubled(coarse)[:x, :y]
     return value * weight + wide * (1.0 - weight)
+
+
+def smooth(grid: np.ndarray, halvings: int) -> np.ndarray:
+    """The map without what is finer than 2 ** halvings cells; planes stay as they are, up to the edge."""
+    if halvings == 0:
+        return grid
+    (x, y), rim = grid.shape, 2 << halvings
+    rims = [(rim, rim + -n % rim) for n in (x, y)]
+    wide = np.pad(grid, rims, mode="reflect", reflect_type="odd")
+    for _ in range(halvings):
+        wide = _halved(wide) * np.float32(0.25)
+    for _ in range(halvings):
+        wide = _doubled(wide)
+    return wide[rim : rim + x, rim : rim + y]
 
 
 def _halved(grid):
