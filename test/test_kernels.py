@@ -242,6 +242,24 @@ def test_argsort_is_stable(backend, n, shift):
     same(backend, "argsort", [keys, None], [(1, (n,), np.int32)])
 
 
+@pytest.mark.parametrize("n, wide", [(0, 5), (1, 5), (2, 2), (300, 40), (900, 30), (2000, 2000)])
+@pytest.mark.parametrize("reach", [(1, 2), (2, 26), (900, 1024)])
+def test_link(backend, n, wide, reach):
+    rng = np.random.default_rng(n)
+    xy = np.unique(rng.integers(0, wide, (n, 2), np.int32), axis=0)
+    same(backend, "link", [xy, rng.integers(*reach, len(xy), np.int32), None], [(2, (len(xy),), np.int32)])
+
+
+def test_link_by_hand(backend):
+    """A chain of knight's moves, one that reaches and is not reached, and a column apart."""
+    xy = np.int32([[0, 0], [1, 2], [2, 0], [5, 0], [9, 9], [9, 10]])
+    root = np.empty(6, np.int32)
+    backend.link(xy, np.int32([5, 5, 5, 9, 1, 0]), root)
+    assert root.tolist() == [0, 0, 0, 3, 4, 5]
+    with pytest.raises(ValueError, match="reach at most 31 cells"):
+        kernels.choose(kernels.available()[0]).link(xy, np.full(6, 1024, np.int32), root)
+
+
 def test_a_bound_call_reads_the_arrays_anew(backend):
     rng = np.random.default_rng(0)
     weight, x, out = codes(rng, 64, 64), codes(rng, 4, 64), np.zeros((4, 1), np.uint64)

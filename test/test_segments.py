@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bipointnet_ros import dataset
-from bipointnet_ros.core import boxes, clusters, ground, segments
+from bipointnet_ros.core import boxes, clusters, ground, kernels, segments
 
 NAMES = ("ground", "vegetation", "structure", "vehicle", "person", "pole")
 DRIVE = Path(__file__).parent.parent / "demo" / "drive" / "pandaset_002_44-55.npz"
@@ -40,34 +40,49 @@ def iou(a, b):
 # ----------------------------------------------------------------------------------------------------------- clusters
 
 
-def test_clusters_equal_a_slow_flood_fill():
-    xy = np.random.default_rng(0).uniform(0, 12, (300, 2)).astype(np.float32)
-    found = clusters.clusters(xy, 0.5)
-    cells = {tuple(c) for c in np.floor(xy / np.float32(0.5)).astype(int)}
-    number, k = {}, 0
-    for start in sorted(cells):
-        if start in number:
-            continue
-        stack, k = [start], k + 1
+def slow_clusters(xy, radius, growth):
+    """Flood fill over the occupied cells, every pair looked at."""
+    cells = np.unique(np.floor(xy * np.float32(1 / clusters.CELL)).astype(int), axis=0)
+    reach = (np.minimum(radius + growth * clusters.CELL * np.hypot(*cells.T), 3.1) / clusters.CELL) ** 2 + 1e-3
+    far = ((cells[:, None] - cells) ** 2).sum(-1)
+    near = (far <= reach[:, None]) & (far <= reach)
+    number, k = np.full(len(cells), -1), 0
+    for start in range(len(cells)):
+        stack = [start] if number[start] < 0 else []
+        k += bool(stack)
         while stack:
             cell = stack.pop()
-            if cell in cells and cell not in number:
+            if number[cell] < 0:
                 number[cell] = k
-                stack += [(cell[0] + i, cell[1] + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-    slow = np.array([number[tuple(c)] for c in np.floor(xy / np.float32(0.5)).astype(int)])
-    assert len(np.unique(found)) == k > 3
-    assert len(np.unique(np.c_[found, slow], axis=0)) == k
+                stack += np.flatnonzero(near[cell] & (number < 0)).tolist()
+    places = {tuple(cell): i for i, cell in enumerate(cells.tolist())}
+    return number[[places[tuple(c)] for c in np.floor(xy * np.float32(1 / clusters.CELL)).astype(int).tolist()]]
 
 
-def test_components_of_a_long_chain():
-    a = np.random.default_rng(0).permutation(5000)
-    root = clusters.components(5001, a, a + 1)
-    assert (root == 0).all()
-    assert clusters.components(4, np.array([0]), np.array([3])).tolist() == [0, 1, 2, 0]
+@pytest.mark.parametrize("radius, growth", [(0.5, 0.0), (0.05, 0.0), (0.3, 0.02), (9.0, 0.0)])
+def test_clusters_equal_a_slow_flood_fill(radius, growth):
+    xy = np.random.default_rng(0).uniform(-12, 12, (700, 2)).astype(np.float32)
+    found, slow = clusters.clusters(xy, radius, growth), slow_clusters(xy, radius, growth)
+    assert len(np.unique(found)) == len(np.unique(slow)) == found.max() + 1
+    assert len(np.unique(np.c_[found, slow], axis=0)) == found.max() + 1
+
+
+def test_clusters_join_what_lies_within_the_radius_and_farther_away_more():
+    gap = np.float32([[10.05, 0.05], [10.55, 0.05], [11.15, 0.05], [60.05, 0.05], [60.65, 0.05]])
+    assert clusters.clusters(gap, 0.5).tolist() == [0, 0, 1, 2, 3]
+    assert clusters.clusters(gap, 0.4, 0.004).tolist() == [0, 1, 2, 3, 3]
+
+
+@pytest.mark.parametrize("name", kernels.available())
+def test_backends_cluster_alike(name):
+    xy = np.random.default_rng(0).normal(0, 20, (4000, 2)).astype(np.float32)
+    want = clusters.clusters(xy, 0.3, 0.01)
+    assert (clusters.clusters(xy, 0.3, 0.01, kernels.choose(name)) == want).all() and 100 < want.max() < 3000
 
 
 def test_no_points_no_clusters():
     assert clusters.clusters(np.zeros((0, 2), np.float32), 0.5).shape == (0,)
+    assert clusters.clusters(np.zeros((3, 2), np.float32), 0.0).tolist() == [0, 0, 0]
     instance, objects = segments.objects(np.zeros((0, 3), np.float32), *np.zeros((3, 0)), NAMES)
     assert instance.shape == (0,) and objects == ()
 
@@ -106,6 +121,29 @@ def test_the_smallest_things_have_a_box():
     for xyz in (np.ones((1, 3)), np.ones((9, 3)), np.c_[np.linspace(0, 2, 9), np.zeros((9, 2))]):
         box = boxes.boxes(xyz.astype(np.float32), xyz[:, 2], np.array([0, len(xyz)]))[0]
         assert np.isfinite(box).all() and (box[3:6] > 0).all()
+
+
+def test_a_seen_part_is_completed_away_from_the_sensor():
+    """The near side of a car ahead to the left, and a rear seen straight on, whose longer edge is not the length."""
+    side = [10.0, 5.0, 0.7, 3.0, 0.3, 1.4, 0.0]
+    rear = [20.0, 0.0, 0.7, 1.7, 0.2, 1.4, np.pi / 2]
+    whole = [-10.0, 5.0, 0.7, 5.1, 2.0, 1.4, 0.0]
+    found = boxes.completed(np.array([side, rear, whole]), np.array([[4.2, 1.8]] * 3))
+    np.testing.assert_allclose(found[0], [10.6, 5.75, 0.7, 4.2, 1.8, 1.4, 0.0], atol=1e-9)
+    np.testing.assert_allclose(found[1, :6], [22.0, 0.0, 0.7, 4.2, 1.8, 1.4], atol=0.06)
+    assert abs(np.sin(found[1, 6])) < 1e-9
+    np.testing.assert_array_equal(found[2], whole)
+
+
+def test_a_box_in_a_turned_scan_is_completed_alike():
+    box = np.array([[12.0, -3.0, 0.5, 2.5, 0.4, 1.0, 0.4]])
+    least, turn = np.array([[4.2, 1.8]]), 0.9
+    c, s = np.cos(turn), np.sin(turn)
+    turned = box.copy()
+    turned[0, :2], turned[0, 6] = box[0, :2] @ [[c, s], [-s, c]], 0.4 + turn
+    one, other = boxes.completed(box, least)[0], boxes.completed(turned, least)[0]
+    np.testing.assert_allclose(other[:2], one[:2] @ [[c, s], [-s, c]])
+    np.testing.assert_allclose(other[2:6], one[2:6])
 
 
 # ------------------------------------------------------------------------------------------------------------ objects
@@ -159,7 +197,7 @@ def test_specks_are_no_objects(two_cars_and_a_person):
     [
         ("vehicle", 0.4, 0),
         ("vehicle", 4.0, 1),
-        ("person", 0.5, 1),
+        ("person", 0.4, 1),
         ("person", 5.0, 0),
         ("pole", 0.3, 1),
         ("pole", 9.0, 0),
@@ -170,6 +208,23 @@ def test_things_have_the_size_of_their_kind(name, long, count):
     label = np.full(400, NAMES.index(name) + 1)
     _, objects = segments.objects(xyz, xyz[:, 2], label, np.ones(400, np.float32), NAMES)
     assert len(objects) == count
+
+
+@pytest.mark.parametrize("low, high, count", [(0.0, 1.7, 1), (0.0, 0.6, 0), (1.0, 1.9, 0), (0.2, 2.6, 0)])
+def test_persons_stand_on_the_ground_and_are_no_giants(low, high, count):
+    xyz = np.random.default_rng(0).uniform([9, 0, low], [9.4, 0.3, high], (400, 3)).astype(np.float32)
+    label = np.full(400, NAMES.index("person") + 1)
+    _, objects = segments.objects(xyz, xyz[:, 2], label, np.ones(400, np.float32), NAMES)
+    assert len(objects) == count
+
+
+def test_what_carries_the_sensor_is_no_object():
+    roof = np.random.default_rng(0).uniform([-1, -0.7, 1.2], [2, 0.7, 1.5], (600, 3)).astype(np.float32)
+    label = np.full(600, 4)
+    for shift, count in ((0.0, 0), (3.0, 1)):
+        moved = roof + np.float32([0, shift, 0])
+        instance, objects = segments.objects(moved, moved[:, 2], label, np.ones(600, np.float32), NAMES)
+        assert len(objects) == count and instance.any() == bool(count)
 
 
 def test_standing_things_whatever_they_are(two_cars_and_a_person):

@@ -8,6 +8,7 @@ _ON_GROUND = 0.6  # m: a thing whose lowest point is nearer to the ground stands
 _ANGLES = np.radians(np.arange(0.0, 90.0, 3.0)).astype(np.float32)
 _YAW_POINTS = 128  # of an object tell its yaw
 _NEAREST = 0.05  # m: closer to an edge of the box counts no more
+_FACE = 1.25  # widths: what is no longer than this may be the front of a thing, not its side
 
 
 def boxes(xyz: np.ndarray, height: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -31,6 +32,27 @@ def boxes(xyz: np.ndarray, height: np.ndarray, starts: np.ndarray) -> np.ndarray
     bottom, top = _bottom(xyz[:, 2], height, first), np.maximum.reduceat(xyz[:, 2], first)
     size = np.maximum(np.stack([length, width, top - bottom], 1), _NEAREST)
     return np.column_stack([origin[:, 0] + x, origin[:, 1] + y, (bottom + top) / 2.0, size, yaw])
+
+
+def completed(box: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """Boxes (K, 7) of what is seen from the origin, at least of length and width least (K, 2) [m].
+
+    They grow away from the origin: what is not seen lies behind. The length of a thing of which a face is seen is along
+    the ray.
+    """
+    x, y, z, length, width, height, yaw = box.T
+    ray = np.arctan2(y, x) - yaw
+    turned = (length < _FACE * least[:, 1]) & (least[:, 0] > least[:, 1]) & (np.abs(np.cos(ray)) < np.abs(np.sin(ray)))
+    yaw = np.where(turned, yaw + np.pi / 2.0, yaw)
+    length, width = np.where(turned, width, length), np.where(turned, length, width)
+    c, s = np.cos(yaw), np.sin(yaw)
+    along, across = x * c + y * s, y * c - x * s
+    more = np.maximum(least - np.stack([length, width], 1), 0.0).T
+    along, across = along + np.sign(along) * more[0] / 2.0, across + np.sign(across) * more[1] / 2.0
+    yaw = (yaw + np.pi / 2.0) % np.pi - np.pi / 2.0
+    return np.column_stack(
+        [along * c - across * s, along * s + across * c, z, length + more[0], width + more[1], height, yaw]
+    )
 
 
 def _bottom(z, height, first):

@@ -1,41 +1,46 @@
-"""Points that belong together: connected cells of a 2-D grid, in O(N log N) without a loop over points."""
+"""Points that belong together: single linkage in a plane, on cells of 0.1 m, within a radius that grows with range."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from bipointnet_ros.core.kernels import MAX_REACH
+from bipointnet_ros.core.reference import Reference
 
-def clusters(xy: np.ndarray, edge: float) -> np.ndarray:
-    """(N, 2) [m] -> (N,) cluster 0, 1, ...: points are together when a chain of touching cells joins them."""
+CELL = 0.1  # m
+
+
+def clusters(xy: np.ndarray, radius: float, growth: float = 0.0, backend=None) -> np.ndarray:
+    """(N, 2) float32 [m] -> (N,) int32 cluster 0, 1, ...: cells of points that a chain of near ones joins.
+
+    Near is radius + growth * distance from the origin [m], at most 3.1 m: a scan is sparser far away. The backend
+    (core/kernels.py) changes the speed only.
+    """
+    backend = backend or Reference()
     if len(xy) == 0:
-        return np.zeros(0, np.int64)
-    place = np.floor(xy / np.float32(edge)).astype(np.int64)
-    place -= place.min(0) - 1
-    width = place[:, 1].max() + 2
-    cell, of = np.unique(place[:, 0] * width + place[:, 1], return_inverse=True)
-    return components(len(cell), *_touching(cell, width))[of.reshape(-1)]
+        return np.zeros(0, np.int32)
+    order, starts, place = _cells(xy, backend)
+    reach = np.minimum((radius + growth * CELL * np.hypot(*place.T.astype(np.float32))) / CELL, MAX_REACH)
+    near = (reach * reach + 1e-3).astype(np.int32)
+    root = np.empty(len(place), np.int32)
+    backend.link(place - place.min(0), near, root)
+    number = np.cumsum(root == np.arange(len(root)), dtype=np.int32) - 1  # of each root, by the first cell
+    out = np.empty(len(xy), np.int32)
+    out[order] = np.repeat(number[root], np.diff(starts))
+    return out
 
 
-def _touching(cell, width):
-    """Pairs of indices of sorted cell ids that touch."""
-    pairs = []
-    for step in (1, width - 1, width, width + 1):
-        place = np.minimum(np.searchsorted(cell, cell + step), len(cell) - 1)
-        hit = np.flatnonzero(cell[place] == cell + step)
-        pairs.append((hit, place[hit]))
-    return (np.concatenate(side) for side in zip(*pairs))
-
-
-def components(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(count,) component 0, 1, ... of a graph with edges a-b, by hooking to the smaller root and halving paths."""
-    root = np.arange(count)
-    while True:
-        low, high = np.minimum(root[a], root[b]), np.maximum(root[a], root[b])
-        if (low == high).all():
-            return np.unique(root, return_inverse=True)[1].reshape(-1)
-        np.minimum.at(root, high, low)
-        while (root != root[root]).any():
-            root = root[root]
+def _cells(xy, backend):
+    """Order (N,) of the points by cell, starts (C + 1,) of the cells in it, places (C, 2) int32 in ascending order."""
+    place = np.floor(xy * np.float32(1.0 / CELL)).astype(np.int32)
+    low = place.min(0)
+    key = (place[:, 0] - low[0]).astype(np.uint64) * np.uint64(np.ptp(place[:, 1]) + 1)
+    key += (place[:, 1] - low[1]).astype(np.uint64)
+    order = np.empty(len(xy), np.int32)
+    backend.argsort(key, order)
+    key = key[order]
+    first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
+    return order, np.append(first, len(xy)), place[order[first]]
 
 
 def runs(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from bipointnet_ros.core.reference import Reference, Weights
 
 VARIABLE = "BIPOINTNET_BACKEND"
 MAX_LAYER_INPUTS = 248  # distances of a layer are counted in bytes
+MAX_REACH = 31  # cells: BPN_REACH of native/link.h
 _TABLE_BYTES = 1 << 18  # larger tables of logits than this are slower than the sums they replace
 
 
@@ -165,6 +166,14 @@ class Native:
         _check("out", out, np.int32, keys.shape)
         return self._bound("argsort", keys, len(keys), np.empty((3, len(keys)), np.uint64), out)
 
+    def _bind_link(self, xy, reach, root):
+        _check("xy", xy, np.int32, (None, 2))
+        _check("reach", reach, np.int32, (len(xy),))
+        _check("root", root, np.int32, (len(xy),))
+        if len(reach) and reach.max() >= (MAX_REACH + 1) ** 2:
+            raise ValueError(f"cells reach at most {MAX_REACH} cells, got {np.sqrt(reach.max())}: take larger cells")
+        return self._bound("link", xy, reach, len(xy), root)
+
     def _bound(self, operation: str, *arguments):
         call = library.bind(getattr(self._functions, operation), *arguments)
         call.operation = operation
@@ -179,7 +188,7 @@ def _operation(name: str):
     return call
 
 
-for _name in ("lift", "layer", "limits", "dense", "merge", "logits", "argsort"):
+for _name in ("lift", "layer", "limits", "dense", "merge", "logits", "argsort", "link"):
     setattr(Native, _name, _operation(_name))
 
 

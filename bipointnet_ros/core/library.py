@@ -20,6 +20,7 @@ _SIGNATURES = {
     "merge": "pipip",
     "logits": "piippiipp",
     "argsort": "pipp",
+    "link": "ppip",
     "extremes": "pppiiippp",
     "segment_max": "ppiipp",
 }

@@ -100,7 +100,7 @@ class Pipeline:
             row, height = np.where(near < 0, -1, row[near]), np.where(near < 0, np.float32(0.0), height[near])
         label, confidence = points.spread(label, row), points.spread(confidence, row)
         watch("spread")
-        instance, objects = segments.objects(xyz, height, label, confidence, self.model.classes)
+        instance, objects = segments.objects(xyz, height, label, confidence, self.model.classes, self._network.backend)
         watch("objects")
         return _Answer(label, instance, confidence, objects, len(scene.features))
 
@@ -110,7 +110,7 @@ class Pipeline:
         parts = [np.arange(len(xyz))]
         if self.config.split == "clusters":
             height = ground.height(xyz, self._argsort)
-            parts = segments.standing(xyz, height)
+            parts = segments.standing(xyz, height, self._network.backend)
         watch("split")
         if not parts:
             return _Answer.unknown(len(xyz))

@@ -108,6 +108,36 @@ class Reference:
         """out (N,) int32: the stable order of keys (N,) uint64."""
         out[:] = np.argsort(keys, kind="stable")
 
+    def link(self, xy, reach, root):
+        """root (n,) int32: the first cell of the component of each cell xy (n, 2) int32, distinct and in order.
+
+        Cells are joined when their squared distance is at most the reach (n,) int32 of both.
+        """
+        root[:] = np.arange(len(xy))
+        pairs = np.concatenate([np.zeros((2, 0), np.int64), *_near(xy.astype(np.int64), reach)], axis=1)
+        while True:
+            low, high = np.sort(root[pairs], axis=0)
+            if (low == high).all():
+                return
+            np.minimum.at(root, high, low)
+            while (root != root[root]).any():
+                root[:] = root[root]
+
+
+def _near(xy, reach):
+    """Pairs (2, m) of cells that reach one another, by their offset."""
+    if len(xy) == 0:
+        return
+    widest = int(np.sqrt(reach.max()))
+    height = int(np.ptp(xy[:, 1])) + 2 * widest + 1
+    key = (xy[:, 0] - xy[0, 0]) * height + xy[:, 1] - xy[:, 1].min()
+    for x in range(widest + 1):
+        for y in range(-widest if x else 1, widest + 1):
+            place = np.minimum(np.searchsorted(key, key + x * height + y), len(key) - 1)
+            hit = key[place] == key + x * height + y
+            hit &= (x * x + y * y <= reach) & (x * x + y * y <= reach[place])
+            yield np.stack([np.flatnonzero(hit), place[hit]])
+
 
 def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(n, W) and (C, W) uint64 -> (n, C) int32: popcount(a ^ b)."""

@@ -1,4 +1,4 @@
-"""Objects: connected cells of a 2-D grid over the points that stand on the ground, and a box around each."""
+"""Objects: clusters seen from above of the points that stand on the ground, and a box around each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bipointnet_ros.core.boxes import boxes
+from bipointnet_ros.core.boxes import boxes, completed
 from bipointnet_ros.core.clusters import clusters, runs
 
 
@@ -43,41 +43,50 @@ class Object:
 
 @dataclass(frozen=True)
 class Kind:
-    """How points of a class become objects: cell edge [m], fewest points, metres over the ground, diagonal [m]."""
+    """How points of a class become objects.
 
-    edge: float
+    Points within radius + growth * range [m] of one another belong together. Things have at least so many points, begin
+    under bottom and end within top (2,) [m] over the ground, and their diagonal is shortest to longest [m]. least:
+    length and width [m] of the smallest such thing, of which a scan sees a part.
+    """
+
+    radius: float
     points: int
-    height: float
+    top: tuple[float, float]
+    bottom: float = np.inf
+    growth: float = 0.0
     shortest: float = 0.0
     longest: float = np.inf
+    least: tuple[float, float] = (0.0, 0.0)
 
 
 KINDS = {
-    "vehicle": Kind(0.35, 12, 0.5, shortest=0.8),  # less of a car is a speck on a hedge; a row of cars may touch
-    "person": Kind(0.25, 6, 0.5, longest=3.0),
-    "pole": Kind(0.25, 6, 0.8, longest=4.0),
+    "vehicle": Kind(0.3, 12, (0.5, np.inf), growth=0.007, shortest=0.8, least=(4.2, 1.8)),
+    "person": Kind(0.4, 6, (0.8, 2.2), bottom=0.8, longest=2.5, least=(0.6, 0.6)),
+    "pole": Kind(0.4, 6, (0.8, np.inf), longest=4.0),
 }
-ANYTHING = Kind(0.35, 20, 0.3)
+ANYTHING = Kind(0.5, 20, (0.3, np.inf))
 _BELOW = -0.5  # m under the ground: not a thing
+_OWN = 4.0  # m: a thing that reaches no farther and surrounds the sensor carries it
 
 
-def objects(xyz, height, label, confidence, names) -> tuple[np.ndarray, tuple[Object, ...]]:
+def objects(xyz, height, label, confidence, names, backend=None) -> tuple[np.ndarray, tuple[Object, ...]]:
     """Instances (N,) uint32 and the objects among vehicles, persons and poles, the nearest first.
 
     xyz (N, 3) float32 level [m], height (N,) over the ground, label (N,) published (0 = unknown, else index into
-    names + 1), confidence (N,) in 0..1.
+    names + 1), confidence (N,) in 0..1. The backend changes the speed only.
     """
     found = []
     for k, name in enumerate(names, 1):
         if name in KINDS:
             rows = np.flatnonzero((label == k) & (height > _BELOW))
-            found += [(k, name, part) for part in _things(xyz, height, rows, KINDS[name])]
+            found += [(k, name, part) for part in _things(xyz, height, rows, KINDS[name], backend)]
     return _numbered(xyz, height, confidence, found)
 
 
-def standing(xyz, height) -> list[np.ndarray]:
+def standing(xyz, height, backend=None) -> list[np.ndarray]:
     """Rows of every cluster that stands on the ground, whatever it is: what a classifier of clusters is asked about."""
-    return _things(xyz, height, np.flatnonzero(height > ANYTHING.height), ANYTHING)
+    return _things(xyz, height, np.flatnonzero(height > ANYTHING.top[0]), ANYTHING, backend)
 
 
 def named(xyz, height, parts, label, confidence, names) -> tuple[np.ndarray, tuple[Object, ...]]:
@@ -89,15 +98,26 @@ def named(xyz, height, parts, label, confidence, names) -> tuple[np.ndarray, tup
     return _numbered(xyz, height, each, found)
 
 
-def _things(xyz, height, rows, kind: Kind) -> list[np.ndarray]:
-    cluster = clusters(xyz[rows, :2], kind.edge)
-    order, starts = runs(cluster)
-    parts = (rows[order[a:b]] for a, b in zip(starts[:-1], starts[1:]) if b - a >= kind.points)
-    return [part for part in parts if height[part].max() > kind.height and _fits(xyz[part, :2], kind)]
+def _things(xyz, height, rows, kind: Kind, backend) -> list[np.ndarray]:
+    """Rows of each cluster of the given rows that may be a thing of that kind."""
+    if len(rows) == 0:
+        return []
+    near = xyz[rows, :2]
+    order, starts = runs(clusters(near, kind.radius, kind.growth, backend))
+    first, near, over = starts[:-1], near[order], height[rows[order]]
+    low, high = np.minimum.reduceat(near, first), np.maximum.reduceat(near, first)
+    diagonal = np.hypot(*(high - low).T)
+    fits = (np.diff(starts) >= kind.points) & (diagonal >= kind.shortest) & (diagonal <= kind.longest)
+    top = np.maximum.reduceat(over, first)
+    fits &= (np.minimum.reduceat(over, first) < kind.bottom) & (top > kind.top[0]) & (top < kind.top[1])
+    fits &= ~_own(low, high)
+    return [rows[order[starts[i] : starts[i + 1]]] for i in np.flatnonzero(fits)]
 
 
-def _fits(xy, kind: Kind) -> bool:
-    return kind.shortest <= np.hypot(*np.ptp(xy, axis=0)) <= kind.longest
+def _own(low, high):
+    """(K,) whether a thing of extent low to high (K, 2) [m] is the vehicle or the robot that carries the sensor."""
+    around = ((low < 0.0) & (high > 0.0)).all(1)
+    return around & (np.maximum(-low, high).max(1) < _OWN)
 
 
 def _numbered(xyz, height, confidence, found):
@@ -106,7 +126,8 @@ def _numbered(xyz, height, confidence, found):
         return instance, ()
     rows = np.concatenate([part for _, _, part in found])
     starts = np.concatenate([[0], np.cumsum([len(part) for _, _, part in found])])
-    box = boxes(xyz[rows], height[rows], starts)
+    least = np.array([KINDS[name].least if name in KINDS else (0.0, 0.0) for _, name, _ in found])
+    box = completed(boxes(xyz[rows], height[rows], starts), least)
     things = []
     for i in np.argsort(np.hypot(box[:, 0], box[:, 1]), kind="stable"):
         k, name, part = found[i]

@@ -29,6 +29,7 @@ const struct bpn_backend bpn_avx2 = {
     .merge = bpn_merge,
     .logits = bpn_logits,
     .argsort = bpn_argsort,
+    .link = bpn_link,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
 };

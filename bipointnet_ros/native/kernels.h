@@ -53,6 +53,9 @@ struct bpn_backend {
     /* out (n): the stable order of keys; scratch 3 n words. */
     void (*argsort)(const uint64_t *keys, int32_t n, uint64_t *scratch, int32_t *out);
 
+    /* root (n): the first cell of the component of each of n cells of a plane, see link.h. */
+    void (*link)(const int32_t *xy, const int32_t *reach, int32_t n, int32_t *root);
+
     /* Training: per (group, channel) the smallest distance and the first row that attains it. x (n, W), weight (C, W),
      * W <= 4, no group empty; scratch BPN_PREPARED_BYTES(C, W) bytes; value, row (S, C). */
     void (*extremes)(const uint64_t *x, const uint64_t *weight, const int32_t *offsets, int32_t S, int32_t C, int32_t W,

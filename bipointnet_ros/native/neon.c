@@ -1,6 +1,7 @@
 /* NEON, baseline ARMv8.0: a Raspberry Pi 3 and a Jetson Nano run it. */
 #if defined(__aarch64__)
 #include "common.h"
+#include "link.h"
 #include "sort.h"
 
 #include <arm_neon.h>
@@ -140,6 +141,7 @@ const struct bpn_backend bpn_neon = {
     .merge = bpn_merge,
     .logits = bpn_logits,
     .argsort = bpn_argsort,
+    .link = bpn_link,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
 };

@@ -1,5 +1,6 @@
 /* Portable C11 with the vectors of gcc and clang, for any little-endian CPU. */
 #include "common.h"
+#include "link.h"
 #include "sort.h"
 
 /* Slices (slices.h). */
@@ -129,6 +130,7 @@ const struct bpn_backend bpn_portable = {
     .merge = bpn_merge,
     .logits = bpn_logits,
     .argsort = bpn_argsort,
+    .link = bpn_link,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
 };

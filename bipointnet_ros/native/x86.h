@@ -5,6 +5,7 @@
 
 #define BPN_HAS_POPCOUNT
 #include "common.h"
+#include "link.h"
 #include "sort.h"
 
 /* Slices (slices.h). */
