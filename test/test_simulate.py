@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bipointnet_ros.core import ground
-from bipointnet_ros.training import raycast, scan, sensors, shapes, simulate
+from bipointnet_ros.training import bodies, raycast, scan, sensors, shapes, simulate
 from bipointnet_ros.training.raycast import World
 from bipointnet_ros.training.sensors import Sensor
 from bipointnet_ros.training.shapes import GROUND, STRUCTURE, VEGETATION, VEHICLE
@@ -48,8 +48,8 @@ def test_a_ray_enters_and_leaves_where_it_must(shape, enter, leave):
     assert moved.way(EYE, rays[[0]])[0][0] == pytest.approx(enter + 3.0, abs=0.05)
 
 
-@pytest.mark.parametrize("make", [shapes.car, shapes.van, shapes.truck, shapes.person, shapes.cyclist, shapes.tree,
-                                  shapes.bush, shapes.lamp, shapes.sign, shapes.bollard])  # fmt: skip
+@pytest.mark.parametrize("make", [bodies.car, bodies.van, bodies.truck, bodies.person, bodies.cyclist, bodies.tree,
+                                  bodies.bush, bodies.lamp, bodies.sign, bodies.bollard])  # fmt: skip
 def test_no_ray_that_meets_a_shape_is_left_out(make):
     """The block of rays that a shape gets holds every ray that meets it."""
     parts = [p.placed(4.0, 2.0, 0.0, 0.7) for p in make(np.random.default_rng(0))]

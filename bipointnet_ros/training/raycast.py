@@ -1,12 +1,12 @@
-"""What a lidar sees of a world of convex shapes on uneven ground: one pass over the shapes, each with its own rays only.
+"""What a lidar sees of a world of convex shapes on uneven ground: one pass over the shapes, each with its rays only.
 
 No meshes and no dependency: a shape's rays are a block of the sensor's grid of beams and azimuths.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bipointnet_ros.training import shapes
+from bipointnet_ros.training import bodies
 from bipointnet_ros.training.raycast import World
 from bipointnet_ros.training.shapes import IGNORED, POLE, STRUCTURE, VEGETATION, ball, block, rod
 from bipointnet_ros.training.things import Things
@@ -104,7 +104,7 @@ class Room(Things):
         for row in (-0.35, 0.35):
             for x in np.arange(-self.length / 2 + 2, self.length / 2 - 2, 2.6):
                 if rng.random() < 0.6:
-                    make = shapes.car if rng.random() < 0.85 else shapes.van
+                    make = bodies.car if rng.random() < 0.85 else bodies.van
                     self.put("car", make(rng), x, row * self.width, np.pi / 2 + rng.normal(0.0, 0.03))
 
     def _pillars(self):
@@ -119,7 +119,7 @@ class Room(Things):
         x, y = rng.uniform(-0.45, 0.45, 2) * (self.length, self.width)
         if self.kind in ("hall", "garage"):
             x, y = np.array([x, y]) * 0.5 - self.middle * 0.5  # near the sensor rather
-        self.put("pedestrian", shapes.person(rng), x, y, rng.uniform(0.0, 6.3))
+        self.put("pedestrian", bodies.person(rng), x, y, rng.uniform(0.0, 6.3))
 
 
 def _area(kind: str) -> float:

@@ -13,7 +13,7 @@ MOST_RAYS = 60_000  # a scan of more would be cut by the augmentation anyway
 class Sensor:
     """elevation (B,) rising and azimuth (A,) rising [rad], seen from ``eye`` (3,); full: azimuths go all around.
 
-    reach [m] for a black target; noise: standard deviation of the range [m]; lost: share of the rays that bring nothing.
+    reach [m] for a black target; noise: standard deviation of the range [m]; lost: share of rays without return.
     """
 
     elevation: np.ndarray

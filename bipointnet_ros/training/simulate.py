@@ -54,7 +54,7 @@ def tilted(xyz, angles) -> np.ndarray:
 
 
 def simulate(count: int, seed: int = 0, rooms: float = ROOMS, step=lambda done, of: None) -> dict[str, np.ndarray]:
-    """Scene form of ``count`` scans, and of each point ``thing`` (its number in the scan) and ``kind`` into ``kinds``."""
+    """Scene form of ``count`` scans; also ``thing`` of a point, its number in the scan, and ``kind`` into ``kinds``."""
     scans = []
     for number in range(count):
         scans.append(scan(seed, number, rooms))

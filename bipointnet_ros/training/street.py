@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bipointnet_ros.training import shapes
+from bipointnet_ros.training import bodies
 from bipointnet_ros.training.raycast import World
 from bipointnet_ros.training.shapes import STRUCTURE, block, rod
 from bipointnet_ros.training.things import Things
@@ -111,8 +111,8 @@ class Street(Things):
 
     def vehicle(self):
         """Kind and parts of a random vehicle."""
-        make = (shapes.car, shapes.van, shapes.truck)[self.rng.choice(3, p=(0.78, 0.15, 0.07))]
-        return ("large" if make is shapes.truck else "car"), make(self.rng)
+        make = (bodies.car, bodies.van, bodies.truck)[self.rng.choice(3, p=(0.78, 0.15, 0.07))]
+        return ("large" if make is bodies.truck else "car"), make(self.rng)
 
     def _kerbside(self, side):
         """Lamps, signs, bollards, bins and street trees by the kerb."""
@@ -120,20 +120,20 @@ class Street(Things):
         every = rng.uniform(8.0, 30.0)
         for u, _ in self._stretches(lambda: every * rng.uniform(0.5, 1.5), lambda: 0.5):
             v = self.edge(side, rng.uniform(0.3, 0.8))
-            make = (shapes.lamp, shapes.sign, shapes.bollard)[rng.choice(3, p=(0.45, 0.4, 0.15))]
+            make = (bodies.lamp, bodies.sign, bodies.bollard)[rng.choice(3, p=(0.45, 0.4, 0.15))]
             self.put("pole", make(rng), u, v, rng.uniform(0.0, 6.3))
         if rng.random() < 0.6:
             every = rng.uniform(5.0, 20.0)
             for u, _ in self._stretches(lambda: every * rng.uniform(0.7, 1.3), lambda: 0.5):
-                self.put("vegetation", shapes.tree(rng), u, self.edge(side, rng.uniform(0.5, 1.2)))
+                self.put("vegetation", bodies.tree(rng), u, self.edge(side, rng.uniform(0.5, 1.2)))
         for _ in range(rng.integers(0, 5)):
             u, v = rng.uniform(-40.0, 40.0), self.edge(side, rng.uniform(0.5, 1.5))
             if rng.random() < 0.6:
                 self.put("other", [block(0, 0, 0, 0.7, 0.6, rng.uniform(0.9, 1.4), STRUCTURE, 0.05, 0.05)], u, v)
             else:
-                self.put("cycle", shapes.bicycle(), u, v, rng.uniform(0.0, 6.3))
+                self.put("cycle", bodies.bicycle(), u, v, rng.uniform(0.0, 6.3))
         if rng.random() < 0.3:
-            self.put("cycle", shapes.motorcycle(), rng.uniform(-25, 25), self.edge(side, -0.6), rng.uniform(0, 6.3))
+            self.put("cycle", bodies.motorcycle(), rng.uniform(-25, 25), self.edge(side, -0.6), rng.uniform(0, 6.3))
 
     def _yards(self, side):
         """What bounds the gardens: hedges, walls, fences; and bushes, weeds and trees behind."""
@@ -145,23 +145,23 @@ class Street(Things):
                 continue
             v, what = self.edge(side, line + rng.uniform(0.0, 0.6)), rng.random()
             if what < 0.4:
-                self.put("vegetation", shapes.hedge(rng, long), u, v)
+                self.put("vegetation", bodies.hedge(rng, long), u, v)
             elif what < 0.6:
                 self.put("other", [block(0, 0, -0.3, long, 0.25, rng.uniform(0.7, 2.3), STRUCTURE)], u, v)
             elif what < 0.75:
                 self.put("other", _fence(rng, long), u, v)
             else:
                 for _ in range(int(long / 2.0)):
-                    self.put("vegetation", shapes.bush(rng), u + rng.uniform(-long, long) / 2, v + rng.normal(0, 0.5))
+                    self.put("vegetation", bodies.bush(rng), u + rng.uniform(-long, long) / 2, v + rng.normal(0, 0.5))
         green = rng.poisson({"town": 6, "suburb": 28, "park": 60, "works": 10, "highway": 40}[self.kind])
         for _ in range(green):
             u, v = rng.uniform(-_REACH, _REACH), self.edge(side, line + 1.0 + rng.exponential(8.0))
             if abs(u - self.crossing) < self.half + 1.0:
                 continue
             what = rng.random()
-            parts = shapes.tree(rng) if what < 0.5 else shapes.bush(rng)
+            parts = bodies.tree(rng) if what < 0.5 else bodies.bush(rng)
             if what > 0.85:
-                parts = shapes.weeds(rng, rng.uniform(1.0, 8.0), rng.uniform(0.5, 3.0))
+                parts = bodies.weeds(rng, rng.uniform(1.0, 8.0), rng.uniform(0.5, 3.0))
             self.put("vegetation", parts, u, v, rng.uniform(0.0, 6.3))
         if self.kind == "highway":
             rail = [block(0, 0, 0.45, 2 * _REACH, 0.1, 0.35, STRUCTURE)]
@@ -192,7 +192,7 @@ class Street(Things):
         for _ in range(rng.poisson(1.5)):
             u, v = rng.uniform(-35.0, 35.0), self.lane + rng.choice([-0.8, 0.8]) * self.half
             if abs(u) > 2.0:
-                self.put("cycle", shapes.cyclist(rng), u, v, rng.choice([0.0, np.pi]) + rng.normal(0.0, 0.2))
+                self.put("cycle", bodies.cyclist(rng), u, v, rng.choice([0.0, np.pi]) + rng.normal(0.0, 0.2))
         if self.crossing < 1e5:
             for _ in range(rng.poisson(1.5)):
                 v = rng.uniform(10.0, 40.0) * rng.choice([-1, 1])
@@ -209,7 +209,7 @@ class Street(Things):
             for _ in range(1 + rng.poisson(0.6)):
                 du, dv = rng.normal(0.0, 0.5, 2)
                 if np.hypot(u + du, v + dv) > 1.5:
-                    self.put("pedestrian", shapes.person(rng), u + du, v + dv, rng.uniform(0.0, 6.3))
+                    self.put("pedestrian", bodies.person(rng), u + du, v + dv, rng.uniform(0.0, 6.3))
 
     def _background(self):
         """Trees and blocks far off, so that rays between the houses end."""
@@ -217,7 +217,7 @@ class Street(Things):
         for _ in range(rng.integers(4, 18)):
             u, v = rng.uniform(-_REACH, _REACH), rng.choice([-1, 1]) * rng.uniform(30.0, 80.0)
             if rng.random() < 0.6:
-                self.put("vegetation", shapes.tree(rng), u, v)
+                self.put("vegetation", bodies.tree(rng), u, v)
             else:
                 self.put("other", _house(rng, rng.uniform(10, 40), 10.0, rng.uniform(4, 18), self.yaw), u, v)
 
