@@ -13,6 +13,7 @@ import numpy as np
 
 from bipointnet_ros import bench, dataset, evaluation, offline
 from bipointnet_ros.arrays import FileError
+from bipointnet_ros.core.blueprint import CLASSIFICATION
 from bipointnet_ros.core.classes import UNKNOWN
 from bipointnet_ros.core.config import Config, ConfigError
 from bipointnet_ros.core.kernels import BackendError
@@ -236,7 +237,8 @@ def _lines(it: offline.Description):
         yield f"  {layer.name:10} {layer.op:7} {layer.inputs}{shared} -> {layer.outputs}{cells}"
     if blueprint.grid:
         edges = ", ".join(f"{blueprint.grid.voxel * cells:g}" for cells in blueprint.grid.cells)
-        yield f"grid: voxels of {blueprint.grid.voxel:g} m, cells of {edges} m"
+        unit = "radii" if blueprint.task == CLASSIFICATION else "m"
+        yield f"grid: voxels of {blueprint.grid.voxel:g} {unit}, cells of {edges} {unit}"
     yield f"classes: {', '.join(f'{i} {name}' for i, name in enumerate(model.classes, 1))}"
     yield f"sees {model.points} points ({model.sampling} sampling, {model.normalisation} normalisation)"
     yield f"weights and limits: {it.weight_bytes} bytes"

@@ -10,7 +10,7 @@ import pytest
 
 from bipointnet_ros import cli
 from bipointnet_ros.core import model_file
-from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla
+from bipointnet_ros.core.blueprint import Grid, cell_classifier, cell_segmenter, vanilla
 
 CLASSES = ("ground", "structure", "vehicle")
 
@@ -100,6 +100,12 @@ def test_info(work, capsys):
     facts = ("segmentation", "1 ground, 2 structure, 3 vehicle", "voxels of 0.2 m", "0.8, 2.4 m", "scratch", "seed: 7")
     for fact in (*facts, "licence: Apache-2.0"):
         assert fact in out
+
+
+def test_info_of_a_classifier_over_cells(work, capsys):
+    model_file.write("objects.safetensors", fabricate.model(cell_classifier(("x", "near_line"), 2, Grid(0.2, (3,)))))
+    status, out, err = run(capsys, "info", "objects.safetensors")
+    assert (status, err) == (0, "") and "voxels of 0.2 radii, cells of 0.6 radii" in out and "near_line" in out
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ pytestmark = pytest.mark.torch
 
 from bipointnet_ros.core import kernels, model_file  # noqa: E402
 from bipointnet_ros.core.aggregation import BUCKETS  # noqa: E402
-from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla  # noqa: E402
+from bipointnet_ros.core.blueprint import Grid, cell_classifier, cell_segmenter, vanilla  # noqa: E402
 from bipointnet_ros.core.network import Network  # noqa: E402
+from bipointnet_ros.core.points import normalised  # noqa: E402
 from bipointnet_ros.training import agreement, export, models  # noqa: E402
 from bipointnet_ros.training.binarizers import METHODS, BiPointNet  # noqa: E402
 from bipointnet_ros.training.full import FullLayer  # noqa: E402
@@ -50,6 +51,10 @@ def network(blueprint, seed=0, method="bipointnet", aggregation="ema-max"):
 
 CLASSIFIERS = [vanilla(5, (8, 70, 90, 33, 20)), vanilla(40), vanilla(3, (64, 130, 200, 64, 65))]
 SEGMENTERS = [cell_segmenter("abcdefg", 6, Grid(0.1, (2, 4, 8)), 48), cell_segmenter("ab", 3, Grid(0.1, (2, 6)), 70)]
+OVER_CELLS = [
+    cell_classifier(("x", "y", "near_line"), 5, Grid(0.2, (3,)), (48, 70, 90, 33, 20)),
+    cell_classifier(("x", "z"), 4, Grid(0.1, (3, 9)), (64, 130, 200, 64, 65)),
+]
 
 
 KINDS = [(method, "ema-max") for method in METHODS] + [("bipointnet", "max")]
@@ -67,16 +72,26 @@ def test_classifier_equals_torch_bit_for_bit(blueprint, method, aggregation):
     np.testing.assert_allclose(golden["logits"], logits, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("blueprint", SEGMENTERS)
-def test_segmenter_equals_torch_bit_for_bit(blueprint):
+@pytest.mark.parametrize("blueprint", SEGMENTERS + OVER_CELLS)
+def test_network_over_cells_equals_torch_bit_for_bit(blueprint):
     net = network(blueprint, 2)
     model = export.pack(net, "tiny", [f"c{i}" for i in range(blueprint.layers[-1].outputs)], POINTS)
     golden = export.golden(model)
     assert set(agreement.by_layer(net, model, golden).values()) == {1.0}
-    offsets = [golden[f"offsets{k}"] for k in range(len(blueprint.grid.cells))]
+    offsets = [golden[name] for name in sorted(golden) if name.startswith("offsets")]
     with torch.no_grad():
-        logits = net(torch.from_numpy(golden["input"]), offsets).numpy()
+        logits = models.Network.answer(net, torch.from_numpy(golden["input"]), offsets)[0].numpy()
     np.testing.assert_allclose(golden["logits"], logits, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_classifier_over_cells_answers_clouds_as_torch_does():
+    net = network(OVER_CELLS[1], 4)
+    model = export.pack(net, "tiny", list("abcd"), POINTS)
+    clouds = normalised(np.random.default_rng(5).standard_normal((6, POINTS, 3)).astype(np.float32))
+    logits = Network(model, kernels.choose()).classify(clouds)
+    np.testing.assert_allclose(logits, net(torch.from_numpy(clouds)).numpy(), rtol=1e-4, atol=1e-4)
+    assert np.ptp(logits, axis=0).min() > 0.1  # the clouds are told apart
 
 
 @torch.no_grad()

@@ -8,14 +8,23 @@ import numpy as np
 import pytest
 
 from bipointnet_ros.core import model_file
-from bipointnet_ros.core.blueprint import Blueprint, BlueprintError, Grid, Layer, cell_segmenter, vanilla
+from bipointnet_ros.core.blueprint import (
+    Blueprint,
+    BlueprintError,
+    Grid,
+    Layer,
+    cell_classifier,
+    cell_segmenter,
+    vanilla,
+)
 from bipointnet_ros.core.model_file import ModelFileError
 
 SMALL = vanilla(5, (8, 70, 90, 33, 20))
 CELLS = cell_segmenter(("height", "range"), 3, Grid(0.1, (4, 12)), width=70)
+OBJECTS = cell_classifier(("x", "near_plane"), 5, Grid(0.2, (3, 9)), (16, 70, 90, 33, 20))
 
 
-@pytest.fixture(params=[SMALL, CELLS], ids=["classification", "segmentation"])
+@pytest.fixture(params=[SMALL, CELLS, OBJECTS], ids=["classification", "segmentation", "cells"])
 def model(request):
     return fabricate.model(request.param)
 
@@ -192,8 +201,8 @@ def test_hostile_values(tmp_path, name, index, value, words):
         ({"inputs": 71}, "takes 71 inputs"),
         ({"name": "head0"}, "each once"),
         ({"name": "a.b"}, "identifiers"),
-        ({"cells": 0}, "no grid"),
-        ({"shared": 4}, "no grid"),
+        ({"cells": 0}, "without a grid"),
+        ({"shared": 4}, "without a grid"),
     ],
 )
 def test_bad_blueprint(change, words):
@@ -217,6 +226,52 @@ def test_bad_blueprint(change, words):
 def test_bad_grid(change, words):
     with pytest.raises(BlueprintError, match=words):
         Blueprint.from_json(CELLS.to_json() | change)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"grid": None}, "without a grid"),
+        ({"grid": {"voxel": 0.04, "cells": [3, 9]}}, "voxel 0.05 to 1.0"),
+        ({"grid": {"voxel": float("nan"), "cells": [3, 9]}}, "voxel 0.05 to 1.0"),
+        ({"grid": {"voxel": 0.2, "cells": [3, 12]}}, "at most 2.0 wide"),
+        ({"grid": {"voxel": 0.2, "cells": [3]}}, "1 scales"),
+        ({"grid": {"voxel": 0.2, "cells": [3, 10]}}, "multiple"),
+        ({"task": "segmentation"}, "layers of a segmentation network"),
+    ],
+)
+def test_bad_grid_of_a_classifier(change, words):
+    with pytest.raises(BlueprintError, match=words):
+        Blueprint.from_json(OBJECTS.to_json() | change)
+
+
+@pytest.mark.parametrize(
+    "layer, change, words",
+    [
+        (3, {"cells": 1}, "must pool over cells 2"),
+        (3, {"cells": 3}, "must pool over cells 2"),
+        (3, {"cells": None}, "must pool over cells 2"),
+        (3, {"cells": 2.0}, "must pool over cells 2"),
+        (2, {"cells": 2}, "2 scales"),
+        (1, {"cells": 0}, "2 scales"),
+        (1, {"shared": 15}, "must share 16"),
+        (4, {"shared": 3}, "must share 0"),
+        (4, {"cells": 2}, "2 scales"),
+        (1, {"op": "pool"}, "layers of a classification network"),
+        (2, {"op": "binary"}, "2 joins"),
+    ],
+)
+def test_bad_layer_of_a_classifier_over_cells(layer, change, words):
+    value = OBJECTS.to_json()
+    value["layers"][layer] |= change
+    with pytest.raises(BlueprintError, match=words):
+        Blueprint.from_json(value)
+
+
+def test_inputs_that_nothing_computes_are_refused(tmp_path):
+    bad = dataclasses.replace(OBJECTS, inputs=("x", "cell2_plane"))
+    with pytest.raises(ModelFileError, match="cell2_plane"):
+        model_file.write(tmp_path / "m.safetensors", fabricate.model(bad))
 
 
 def test_a_layer_too_wide_for_byte_popcounts_is_refused():

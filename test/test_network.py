@@ -1,13 +1,16 @@
 """The packed network against an independent forward pass in plain +-1 arithmetic, on every backend."""
 
+import dataclasses
+
 import fabricate
 import numpy as np
 import pytest
 
 from bipointnet_ros.core import bits, kernels
 from bipointnet_ros.core.aggregation import bucket
-from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla
+from bipointnet_ros.core.blueprint import Grid, Layer, cell_classifier, cell_segmenter, vanilla
 from bipointnet_ros.core.network import Network
+from bipointnet_ros.core.points import normalised
 
 CLASSIFIERS = [vanilla(5, (8, 70, 90, 33, 20)), vanilla(40)]
 SEGMENTERS = [
@@ -15,6 +18,13 @@ SEGMENTERS = [
     cell_segmenter(tuple("abcdefg"), 6, Grid(0.1, (4, 12, 36)), width=128),
     cell_segmenter(("a",), 2, Grid(0.1, (4,)), width=5),
 ]
+OVER_CELLS = [
+    cell_classifier(("x", "y"), 3, Grid(0.2, (3,)), (70, 66, 130, 33, 20)),
+    cell_classifier(("x", "y", "near_line"), 5, Grid(0.1, (3, 9)), (128, 192, 200, 64, 65)),
+]
+_first, *_others = OVER_CELLS[0].layers
+_deep = [*_others[:1], Layer("binary", "between", 66, 66), *_others[1:]]
+OVER_CELLS.append(dataclasses.replace(OVER_CELLS[0], layers=(_first, *_deep)))
 
 
 def mismatches(x, weight, inputs):
@@ -59,9 +69,16 @@ def plain_logits(model, x):
 
 
 def plain_segment(model, features, offsets):
+    """Of a classifier over cells too, whose last offsets are the clouds."""
     tensors, x, code, before = model.tensors, features, None, None
     for layer in model.blueprint.layers[:-1]:
-        own, pool = tensors[f"{layer.name}.limit"], tensors.get(f"{layer.name}.pool_limit")
+        own, pool = tensors.get(f"{layer.name}.limit"), tensors.get(f"{layer.name}.pool_limit")
+        if layer.op in ("binary", "pool"):
+            value = mismatches(x, tensors[f"{layer.name}.weight"], layer.inputs)
+            counts = np.diff(offsets[-1])
+            fires = value < own if layer.op == "binary" else value < np.repeat(pool[bucket(counts)], counts, axis=0)
+            x = signs(fires) if layer.op == "binary" else any_of(fires, offsets[-1])
+            continue
         if layer.op == "lift":
             value = -lifted(x, tensors[f"{layer.name}.weight"])
             own, pool = -own, -pool
@@ -111,6 +128,31 @@ def test_segmenter_equals_plain_arithmetic(blueprint, backend, threads):
         offsets = nested_offsets(rng, n, [3] * (len(blueprint.grid.cells) - 1))
         expected = plain_segment(model, features, offsets)
         np.testing.assert_allclose(network.segment(features, offsets), expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("backend", kernels.available())
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("blueprint", OVER_CELLS, ids=["one", "two", "deep"])
+def test_classifier_over_cells_equals_plain_arithmetic(blueprint, backend, threads):
+    rng = np.random.default_rng(9)
+    model = fabricate.model(blueprint, seed=10)
+    network = Network(model, kernels.choose(backend), threads)
+    for n in (1, 2, 100, 9000):
+        features = rng.normal(size=(n, len(blueprint.inputs))).astype(np.float32)
+        offsets = nested_offsets(rng, n, [3] * len(blueprint.grid.cells))
+        expected = plain_segment(model, features, offsets)
+        np.testing.assert_allclose(network.classify_rows(features, offsets), expected, rtol=0, atol=2e-5)
+
+
+def test_a_batch_over_cells_is_its_clouds_to_the_last_bit():
+    rng = np.random.default_rng(11)
+    points = normalised(rng.normal(size=(5, 200, 3)).astype(np.float32))
+    model = fabricate.model(OVER_CELLS[1], seed=12)
+    expected = [Network(model, kernels.choose("numpy")).classify(cloud[None])[0] for cloud in points]
+    for backend in kernels.available():
+        for threads in (1, 2):
+            answer = Network(model, kernels.choose(backend), threads).classify(points)
+            np.testing.assert_array_equal(answer, np.stack(expected))
 
 
 @pytest.mark.parametrize("backend", [name for name in kernels.available() if name != "numpy"])

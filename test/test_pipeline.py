@@ -4,8 +4,8 @@ import fabricate
 import numpy as np
 import pytest
 
-from bipointnet_ros.core import features, kernels, model_file
-from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla
+from bipointnet_ros.core import features, kernels, model_file, object_features
+from bipointnet_ros.core.blueprint import Grid, cell_classifier, cell_segmenter, vanilla
 from bipointnet_ros.core.config import Config
 from bipointnet_ros.core.kernels import BackendError
 from bipointnet_ros.core.model_file import ModelFileError
@@ -14,14 +14,16 @@ from bipointnet_ros.core.points import levelling
 
 SEGMENTER = cell_segmenter(features.INPUTS[:8], 3, Grid(0.2, (4, 12)), width=64)
 CLASSIFIER = vanilla(4, (16, 32, 64, 32, 16))
+OBJECTS = cell_classifier(object_features.names(Grid(0.2, (3,))), 4, Grid(0.2, (3,)), (32, 64, 64, 32, 16))
+NAMES = ["segmenter", "classifier", "objects"]
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    for name, blueprint in (("segmenter", SEGMENTER), ("classifier", CLASSIFIER)):
+    for name, blueprint in zip(NAMES, (SEGMENTER, CLASSIFIER, OBJECTS)):
         model_file.write(folder / f"{name}.safetensors", fabricate.model(blueprint, seed=7))
-    return {name: str(folder / f"{name}.safetensors") for name in ("segmenter", "classifier")}
+    return {name: str(folder / f"{name}.safetensors") for name in NAMES}
 
 
 def street(rng, n=4000):
@@ -31,7 +33,7 @@ def street(rng, n=4000):
     return np.concatenate([ground, *boxes]).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", ["segmenter", "classifier"])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_point_is_answered_and_twice_the_same(models, name):
     cloud = street(np.random.default_rng(0))
     pipeline = Pipeline(Config(model=models[name], threads=1))
@@ -46,7 +48,7 @@ def test_every_point_is_answered_and_twice_the_same(models, name):
     assert result.sampled > 0 and all(v >= 0 for v in result.stages.values())
 
 
-@pytest.mark.parametrize("name", ["segmenter", "classifier"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("backend", kernels.available())
 def test_backends_agree(models, name, backend):
     cloud = street(np.random.default_rng(1), 1200)
@@ -56,7 +58,7 @@ def test_backends_agree(models, name, backend):
     np.testing.assert_array_equal(result.confidence, expected.confidence)
 
 
-@pytest.mark.parametrize("name", ["segmenter", "classifier"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "cloud",
     [
@@ -94,7 +96,7 @@ def test_confidence_under_the_limit_is_unknown(models):
 
 
 @pytest.mark.parametrize("sampling", ["random", "voxel", "farthest"])
-@pytest.mark.parametrize("name", ["segmenter", "classifier"])
+@pytest.mark.parametrize("name", NAMES)
 def test_sampling_is_repeatable_and_still_answers(models, name, sampling):
     cloud = street(np.random.default_rng(3))
     config = Config(model=models[name], sampling=sampling, points=900, seed=5, threads=1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bipointnet_ros.core import kernels, model_file
+from bipointnet_ros.core.blueprint import CLASSIFICATION
 from bipointnet_ros.core.network import Network
 
 FOLDER = Path(__file__).parents[1] / "models"
@@ -15,7 +16,10 @@ SHIPPED = sorted(path.stem for path in FOLDER.glob("*.safetensors"))
 def answer(model, golden, backend):
     network = Network(model, kernels.choose(backend))
     offsets = [golden[name] for name in sorted(golden.files) if name.startswith("offsets")]
-    return network.segment(golden["input"], offsets) if offsets else network.classify(golden["input"])
+    if not offsets:
+        return network.classify(golden["input"])
+    rows = network.classify_rows if model.blueprint.task == CLASSIFICATION else network.segment
+    return rows(golden["input"], offsets)
 
 
 @pytest.mark.parametrize("backend", kernels.available())

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.torch
 
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla  # noqa: E402
 from bipointnet_ros.dataset import Objects  # noqa: E402
-from bipointnet_ros.training import compare, curve, data, export, layers, models, packed, run, train, views  # noqa: E402
+from bipointnet_ros.training import agreement, compare, curve, data, export, layers, models, packed, run, train, views  # noqa: E402
 from bipointnet_ros.training.binarizers import BiPointNet, sign  # noqa: E402
 from bipointnet_ros.training.recipe import Recipe  # noqa: E402
 from bipointnet_ros.training.teacher import alike  # noqa: E402
@@ -112,6 +112,20 @@ def test_run_learns_and_its_last_state_does_not_depend_on_a_stop(tmp_path):
     assert [row["epoch"] for row in log] == list(range(1, 9)) and [row["points"] for row in log] == [20] * 6 + [40] * 2
     assert log[-1]["val_accuracy"] >= 0.8 and log[-1]["loss"] < log[0]["loss"]
     assert "validation" in (tmp_path / "whole" / "curve.svg").read_text()
+
+
+@pytest.mark.parametrize("method", ["bipointnet", "full"])
+def test_classifier_over_cells_learns_and_exports(tmp_path, method):
+    recipe = Recipe(**TINY, shape="cells", voxel=0.3, cells=(2, 4), average=0.9, resample=0.3, method=method)
+    train.finish(run.start(tmp_path, shapes(96), shapes(30, seed=1), recipe, {}))
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["val_accuracy"] >= 0.8 and log[-1]["loss"] < log[0]["loss"]
+    if method == "full":
+        return
+    net, model = export.export(tmp_path, tmp_path / "tiny.safetensors")
+    assert model.blueprint == net.blueprint == recipe.blueprint(3)
+    found = agreement.of_predictions(net, model, shapes(30, seed=2))
+    assert found["different"] == 0 and found["packed_accuracy"] >= 0.8
 
 
 def test_full_precision_twin_equals_a_dense_forward_and_backward():

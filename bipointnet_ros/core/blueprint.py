@@ -12,8 +12,10 @@ from bipointnet_ros.core.aggregation import BUCKETS
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
 MAX_WIDTH = 8192  # of a layer; keeps every size product far from overflow
 MAX_POINT_WIDTH = 248  # inputs of a per-point layer: popcounts stay in a byte
+SCENE_VOXELS = (0.001, 100.0)  # m
+OBJECT_VOXELS, MAX_OBJECT_CELL = (0.05, 1.0), 2.0  # radii of the unit sphere; bound the table of a cloud's voxels
 _ORDER = {
-    CLASSIFICATION: ("lift", "binary*", "pool", "binary*", "logits"),
+    CLASSIFICATION: ("lift", "join*", "binary*", "pool", "binary*", "logits"),
     SEGMENTATION: ("lift", "join*", "logits"),
 }
 
@@ -24,7 +26,10 @@ class BlueprintError(ValueError):
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: own ``inputs``, ``shared`` inputs from the cell's code (join), pooled over the ``cells`` scale."""
+    """One layer: own ``inputs``, ``shared`` inputs from the cell's code (join), pooled over the ``cells`` scale.
+
+    A pool over the scale after the last one takes whole clouds, whose rows differ in number.
+    """
 
     op: str
     name: str
@@ -46,12 +51,15 @@ class Layer:
             kinds["shared"] = ("U64", (c, -(-self.shared // 64)))
         if self.cells is None:
             kinds.pop("pool_limit", None)
+        elif self.op == "pool":
+            kinds.pop("limit")
         return {f"{self.name}.{kind}": spec for kind, spec in kinds.items()}
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Sampling voxel edge in metres; edge of each scale's cells in voxels (first a cube, the others pillars)."""
+    """Voxel edge, in metres (segmentation) or radii of the unit sphere (classification); edge of each scale's cells in
+    voxels: cubes, but pillars from the second scale on in segmentation."""
 
     voxel: float
     cells: tuple[int, ...]
@@ -126,6 +134,23 @@ def cell_segmenter(inputs, classes: int, grid: Grid, width: int = 128) -> Bluepr
         layers.append(Layer("join", f"point{k}", width, width, shared=width, cells=k if k < scales else None))
     layers.append(Layer("logits", "head", width, classes))
     return Blueprint(SEGMENTATION, tuple(inputs), tuple(layers), grid)
+
+
+def cell_classifier(inputs, classes: int, grid: Grid, widths=(128, 192, 1024, 512, 256)) -> Blueprint:
+    """Classifier with local context: lift and a join a scale as in ``cell_segmenter``, then vanilla's pool and head.
+
+    widths: of the rows, of the last join, of the pool, and of the head's layers.
+    """
+    width, last, pool, *head = widths
+    scales = len(grid.cells)
+    layers = [Layer("lift", "row0", len(inputs), width, cells=0)]
+    for k in range(1, scales + 1):
+        end = k == scales
+        layers.append(Layer("join", f"row{k}", width, last if end else width, shared=width, cells=None if end else k))
+    layers.append(Layer("pool", "cloud", last, pool, cells=scales))
+    layers += [Layer("binary", f"head{i}", a, b) for i, (a, b) in enumerate(zip([pool, *head], head))]
+    layers.append(Layer("logits", f"head{len(head)}", widths[-1], classes))
+    return Blueprint(CLASSIFICATION, tuple(inputs), tuple(layers), grid)
 
 
 def _need(condition, sentence: str):
@@ -203,14 +228,15 @@ def _check_widths(blueprint: Blueprint):
 
 
 def _check_grid(blueprint: Blueprint):
-    if blueprint.task == CLASSIFICATION:
-        plain = all(layer.cells is None and layer.shared == 0 for layer in blueprint.layers)
-        _need(blueprint.grid is None and plain, "a classification network has no grid, no cells and no shared inputs")
+    grid, classifies = blueprint.grid, blueprint.task == CLASSIFICATION
+    if classifies and grid is None:
+        plain = all(layer.op != "join" and layer.cells is None and layer.shared == 0 for layer in blueprint.layers)
+        _need(plain, "a classification network without a grid has no joins, no cells and no shared inputs")
         return
-    grid = blueprint.grid
+    low, high = OBJECT_VOXELS if classifies else SCENE_VOXELS
     _need(
-        grid is not None and 0.001 <= grid.voxel <= 100.0,
-        "a segmentation network needs a grid with voxel 0.001 to 100 m",
+        grid is not None and low <= grid.voxel <= high,
+        f"a {blueprint.task} network needs a grid with voxel {low} to {high}",
     )
     cells = grid.cells
     _need(0 < len(cells) <= 8 and all(_is_size(c, 4096) for c in cells), "grid cells must be 1 to 8 sizes in voxels")
@@ -218,20 +244,29 @@ def _check_grid(blueprint: Blueprint):
         all(b % a == 0 and b > a for a, b in zip(cells, cells[1:])),
         f"each scale of cells must be a multiple of the one before, got {list(cells)}",
     )
+    _need(
+        not classifies or grid.voxel * cells[-1] <= MAX_OBJECT_CELL,
+        f"cells of a classification network are at most {MAX_OBJECT_CELL} wide, got {grid.voxel * cells[-1]:g}",
+    )
     _check_scales(blueprint.layers, len(cells))
 
 
 def _check_scales(layers, scales: int):
-    """The layer before a join pools over the next scale, and every scale is used once, finest first."""
-    given = [layer.cells for layer in layers]
+    """The layer before a join pools over the next scale, and every scale is used once, finest first; a pool comes last
+    and pools over clouds, scale ``scales``."""
+    given = [layer.cells for layer in layers if layer.op != "pool"]
     joins = sum(layer.op == "join" for layer in layers)
     _need(
-        joins == scales and given == [*range(scales), None, None],
-        f"{scales} scales of cells need {scales} joins, and cells 0 to {scales - 1} before them, got {given}",
+        joins == scales and given[:scales] == [*range(scales)] and not any(c is not None for c in given[scales:]),
+        f"{scales} scales of cells need {scales} joins, and cells 0 to {scales - 1} before them, got {str(given)[:80]}",
     )
     for before, layer in zip(layers, layers[1:]):
         shared = before.outputs if layer.op == "join" else 0
         _need(
             type(layer.shared) is int and layer.shared == shared and shared <= MAX_POINT_WIDTH,
             f"layer {layer.name} must share {shared} inputs, got {str(layer.shared)[:20]}",
+        )
+        _need(
+            layer.op != "pool" or layer.cells == scales and type(layer.cells) is int,
+            f"layer {layer.name} must pool over cells {scales}, the clouds, got {str(layer.cells)[:20]}",
         )

@@ -36,10 +36,10 @@ def build(xyz: np.ndarray, grid: Grid, argsort=None) -> Cells:
     key, radix = _key(index, grid.cells)
     order = np.argsort(key, kind="stable") if argsort is None else argsort(key)
     key = key[order]
-    voxel = _starts(key)
+    voxel = starts_of_runs(key)
     first = order[voxel[:-1]]
     key = key[voxel[:-1]]
-    parts = [_starts(key // np.uint64(r)) for r in radix]  # runs of voxels
+    parts = [starts_of_runs(key // np.uint64(r)) for r in radix]  # runs of voxels
     column = parts[1]
     column_xy = index[first[column[:-1]], :2] // grid.cells[0]
     scales = (parts[0], *parts[2:])
@@ -71,7 +71,7 @@ def _key(index: np.ndarray, cells: tuple[int, ...]):
     return keys[0][index[:, 0]] + keys[1][index[:, 1]] + keys[2][index[:, 2]], radix
 
 
-def _starts(keys: np.ndarray) -> np.ndarray:
+def starts_of_runs(keys: np.ndarray) -> np.ndarray:
     """(n,) sorted keys -> (runs + 1,) int32 starts."""
     edges = np.flatnonzero(keys[1:] != keys[:-1]) + 1
     return np.concatenate([[0], edges, [len(keys)]]).astype(np.int32)

@@ -93,7 +93,7 @@ def of_covariance(moments: np.ndarray, voxel: float) -> dict[str, np.ndarray]:
     """
     xx, yy, zz, xy, _, _ = moments
     floor = np.float32(0.01 * voxel * voxel)
-    longest, middle, shortest = _eigenvalues(moments, floor)
+    longest, middle, shortest = eigenvalues(moments, floor)
     trace, minor = xx + yy + 2.0 * floor, (xx + floor) * (yy + floor) - xy * xy
     return {
         "line": (longest - middle) / longest,
@@ -105,7 +105,7 @@ def of_covariance(moments: np.ndarray, voxel: float) -> dict[str, np.ndarray]:
     }
 
 
-def _eigenvalues(moments, floor):
+def eigenvalues(moments, floor):
     """Largest, middle and smallest eigenvalue by the trigonometric formula; floor is added to the diagonal."""
     xx, yy, zz, xy, xz, yz = moments
     xx, yy, zz = xx + floor, yy + floor, zz + floor

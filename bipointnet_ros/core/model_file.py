@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bipointnet_ros.core import share
-from bipointnet_ros.core.blueprint import SEGMENTATION, Blueprint, BlueprintError
+from bipointnet_ros.core import object_features, share
+from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION, Blueprint, BlueprintError
 
 FORMAT, VERSION = "bipointnet", "1"
 SUFFIX = ".safetensors"
@@ -164,6 +164,7 @@ def _facts(metadata) -> tuple[Blueprint, dict]:
     )
     _need(set(metadata) == _KEYS, f"expected metadata {sorted(_KEYS)}, got {str(sorted(metadata))[:200]}")
     blueprint = Blueprint.from_json(_json(metadata["blueprint"], "the blueprint"))
+    _check_inputs(blueprint)
     classes = _json(metadata["classes"], "classes")
     outputs = blueprint.layers[-1].outputs
     _need(
@@ -185,6 +186,12 @@ def _facts(metadata) -> tuple[Blueprint, dict]:
     _need(isinstance(training, dict), "training must be a JSON object")
     facts = {"name": metadata["name"], "classes": tuple(classes), "points": int(points), "training": training}
     return blueprint, facts | {key: metadata[key] for key in _CHOICES}
+
+
+def _check_inputs(blueprint: Blueprint):
+    if blueprint.task == CLASSIFICATION and blueprint.grid is not None:
+        unknown = sorted(set(blueprint.inputs) - set(object_features.names(blueprint.grid)))
+        _need(not unknown, f"expected inputs that this version computes, got {str(unknown)[:120]}")
 
 
 def _tensors(header: dict, payload: memoryview, specs: dict) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bipointnet_ros.core import object_features
 from bipointnet_ros.core.aggregation import bucket
 from bipointnet_ros.core.blueprint import MAX_POINT_WIDTH
 from bipointnet_ros.core.model_file import Model
@@ -36,6 +37,10 @@ class Network:
 
     def classify(self, points: np.ndarray) -> np.ndarray:
         """(B, N, 3) float32 normalised clouds -> (B, K) float32 logits, which hold until the next call."""
+        blueprint = self.model.blueprint
+        if blueprint.grid is not None:
+            seen = object_features.rows(points, blueprint.grid, blueprint.inputs, self._argsort)
+            return self.classify_rows(seen.features, seen.offsets)
         if self._batch is None or self._batch.points.shape != points.shape:
             self._batch = self._bind(*points.shape)
         np.copyto(self._batch.points, points)
@@ -48,15 +53,33 @@ class Network:
 
         ``offsets[k]`` (S_k + 1,) int32 are the cells of scale k, nested, none empty, the finest first.
         """
-        lift, *joins, _ = self._layers
         calls = []  # and the level of each: 0 = rows, k + 1 = cells of scale k
+        logits = self._logits(calls, 0, self._in_context(calls, features, offsets))
+        self.backend.program(calls, _pieces(offsets), self._pool)()
+        return logits
+
+    def classify_rows(self, features: np.ndarray, offsets: list[np.ndarray]) -> np.ndarray:
+        """The same of a classifier over cells, -> (B, K) float32 logits; ``offsets[-1]`` (B + 1,) are the clouds."""
+        calls, clouds, level, depth = [], offsets[-1], len(offsets), self._depth
+        rows = self._in_context(calls, features, offsets)
+        for i, layer in enumerate(self._layers[level : depth + 1], level):
+            pools = layer.op == "pool"
+            name, n = (layer.name, len(clouds) - 1) if pools else (f"rows{i % 2}", len(rows))
+            out = self._bits(name, n, layer.outputs)
+            calls.append((self._bind_points(layer, rows, out, clouds), level))
+            rows = out
+        logits = self._head(calls, level, rows)
+        self.backend.program(calls, _pieces(offsets), self._pool)()
+        return logits
+
+    def _in_context(self, calls, features, offsets) -> np.ndarray:
+        """Bits of each row after the lift and the joins."""
+        lift, *rest = self._layers
         rows, codes = self._lift(calls, lift, np.ascontiguousarray(features, np.float32), offsets[0])
-        for k, layer in enumerate(joins):
+        for k, layer in enumerate(layer for layer in rest if layer.op == "join"):
             coarser = offsets[k + 1] if layer.cells is not None else None
             rows, codes = self._join(calls, k + 1, layer, rows, codes, offsets[k], coarser)
-        call, logits = self._logits(rows)
-        self.backend.program([*calls, (call, 0)], _pieces(offsets), self._pool)()
-        return logits
+        return rows
 
     def scratch_bytes(self) -> int:
         """Bytes of scratch allocated so far."""
@@ -70,7 +93,7 @@ class Network:
         """What classifies (clouds, n, inputs) points; few clouds are cut into parts, so that every thread has some."""
         parts = max(1, min(-(-self.threads // max(clouds, 1)), n // _SHARE))
         offsets = _parts(clouds, n, parts)
-        depth = [layer.op for layer in self._layers].index("pool") + 1
+        depth = self._depth + 1
         points = rows = self._array("points", clouds * n, inputs, np.float32)
         encoder, head = [], []
         for layer in self._layers[:depth]:
@@ -82,12 +105,7 @@ class Network:
             nesting = np.arange(clouds + 1, dtype=np.int32) * np.int32(parts)
             head.append((self.backend.bind("merge", rows, nesting, out), 0))
             rows = out
-        for layer in self._layers[depth:-1]:
-            weights, out = self._weights[layer.name], self._bits(layer.name, clouds, layer.outputs)
-            head.append((self.backend.bind("dense", rows, weights.prepared, weights.limit, out), 0))
-            rows = out
-        call, logits = self._logits(rows)
-        head.append((call, 0))
+        logits = self._head(head, 0, rows)
         some = np.append(np.arange(0, clouds, max(1, _PIECE // max(n, 1))), clouds)[None]
         chains = [(encoder + head, some)] if parts == 1 else [(encoder, np.arange(len(offsets))[None]), (head, some)]
         programs = [self.backend.program(calls, cuts, self._pool) for calls, cuts in chains]
@@ -99,7 +117,8 @@ class Network:
         if layer.op == "lift":
             return bind("lift", rows, weights.float_weight, weights.limit, out, None, None, offsets, None)
         if layer.op == "pool":
-            return bind("layer", rows, weights.prepared, None, None, weights.byte_limit, out, offsets)
+            limit = weights.byte_limit if layer.cells is None else weights.byte_limit[bucket(np.diff(offsets))]
+            return bind("layer", rows, weights.prepared, None, None, limit, out, offsets)
         return bind("layer", rows, weights.prepared, weights.byte_limit, out, None, None, offsets)
 
     def _lift(self, calls, layer, rows, offsets):
@@ -142,11 +161,29 @@ class Network:
         calls.append((self.backend.bind("limits", codes, shared, table, buckets, layer.inputs, out), level))
         return out
 
-    def _logits(self, rows):
+    @property
+    def _depth(self) -> int:
+        return [layer.op for layer in self._layers].index("pool")
+
+    def _head(self, calls, level, rows):
+        """The layers after the pool, one row a cloud -> the array of the logits."""
+        for layer in self._layers[self._depth + 1 : -1]:
+            weights, out = self._weights[layer.name], self._bits(layer.name, len(rows), layer.outputs)
+            calls.append((self.backend.bind("dense", rows, weights.prepared, weights.limit, out), level))
+            rows = out
+        return self._logits(calls, level, rows)
+
+    def _logits(self, calls, level, rows):
         layer = self._layers[-1]
         weights = self._weights[layer.name]
         out = self._array("logits", len(rows), layer.outputs, np.float32)
-        return self.backend.bind("logits", rows, weights.prepared, weights.bias, out), out
+        calls.append((self.backend.bind("logits", rows, weights.prepared, weights.bias, out), level))
+        return out
+
+    def _argsort(self, keys):
+        order = np.empty(len(keys), np.int32)
+        self.backend.argsort(keys, order)
+        return order
 
     def _bits(self, name, rows, width):
         return self._array(name, rows, -(-width // 64), np.uint64)
@@ -183,7 +220,8 @@ class _Weights:
         if layer.op == "join":
             self.shared = backend.prepare(held["shared"], layer.shared)
         if layer.op in ("binary", "pool") and layer.inputs <= MAX_POINT_WIDTH:
-            self.byte_limit = self.limit.astype(np.uint8)[None]
+            limit = self.limit[None] if layer.cells is None else self.pool_limit
+            self.byte_limit = limit.astype(np.uint8)  # (1, C), or (BUCKETS, C)
 
 
 def _parts(clouds: int, n: int, parts: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from bipointnet_ros.core.model_file import Model
 from bipointnet_ros.core.network import Network
 from bipointnet_ros.core.reference import distance
 from bipointnet_ros.dataset import Objects
+from bipointnet_ros.training import models
 
 
 @torch.no_grad()
@@ -48,7 +49,8 @@ def _traced(net, golden) -> dict:
     hooks = [net.stages[layer.name].register_forward_hook(record(layer.name)) for layer in net.blueprint.layers]
     net.eval()
     offsets = [golden[f"offsets{k}"] for k in range(len(golden) - 3)]
-    net(torch.from_numpy(golden["input"]), *([offsets] if offsets else []))
+    rows = torch.from_numpy(golden["input"])
+    models.Network.answer(net, rows, offsets) if offsets else net(rows)
     for hook in hooks:
         hook.remove()
     return seen
@@ -84,7 +86,8 @@ def _binary(t, x):
 
 
 def _pool(t, x, offsets):
-    return (_any(_popcount(x, t["weight"]) < t["limit"], offsets),)
+    value = _popcount(x, t["weight"])
+    return (_pooled(value, t["pool_limit"], offsets) if "pool_limit" in t else _any(value < t["limit"], offsets),)
 
 
 def _join(t, x, code, fine, coarse=None):

@@ -86,6 +86,10 @@ def _pool(layer, stage, points):
     return {"weight": _packed_weight(stage), "limit": _limit(layer, stage, stage.offset(np.array([points])))}
 
 
+def _cell_pool(layer, stage, points):
+    return {"weight": _packed_weight(stage), "pool_limit": _pool_limit(layer, stage)}
+
+
 def _join(layer, stage, points):
     signs = _signs(stage)
     packed = {
@@ -94,8 +98,7 @@ def _join(layer, stage, points):
         "limit": _limit(layer, stage),
     }
     if layer.cells is not None:
-        deltas = torch.from_numpy(bucket_deltas())
-        packed["pool_limit"] = np.stack([_limit(layer, stage, deltas[b]) for b in range(BUCKETS)])
+        packed["pool_limit"] = _pool_limit(layer, stage)
     return packed
 
 
@@ -103,7 +106,14 @@ def _logits(layer, stage, points):
     return {"weight": stage.linear.weight.numpy().T, "bias": stage.linear.bias.numpy()}
 
 
-_PACKERS = {layers.Lift: _lift, layers.Binary: _binary, layers.Pool: _pool, layers.Join: _join, layers.Logits: _logits}
+_PACKERS = {
+    layers.Lift: _lift,
+    layers.Binary: _binary,
+    layers.Pool: _pool,
+    layers.CellPool: _cell_pool,
+    layers.Join: _join,
+    layers.Logits: _logits,
+}
 
 
 def _falls(stage) -> np.ndarray:
@@ -131,18 +141,26 @@ def _limit(layer, stage, offset=0.0) -> np.ndarray:
     return limit.astype(np.int16)
 
 
+def _pool_limit(layer, stage) -> np.ndarray:
+    """(BUCKETS, C) int16: the limit of a group of each bucket's smallest size."""
+    deltas = torch.from_numpy(bucket_deltas())
+    return np.stack([_limit(layer, stage, deltas[b]) for b in range(BUCKETS)])
+
+
 def golden(model: Model, seed: int = 0) -> dict[str, np.ndarray]:
     """Synthetic input and the reference backend's answer to it: input, logits, label (argmax), and offsets0, ..."""
     rng = np.random.default_rng(seed)
-    network = Network(model, kernels.choose("numpy"))
-    if model.blueprint.task == CLASSIFICATION:
+    network, blueprint = Network(model, kernels.choose("numpy")), model.blueprint
+    if blueprint.grid is None:
         stretch = rng.uniform(0.1, 1.0, (8, 1, 3))
         rows = normalised((rng.standard_normal((8, model.points, 3)) * stretch).astype(np.float32))
         logits, cells = network.classify(rows), {}
     else:
-        rows = rng.standard_normal((2000, len(model.blueprint.inputs))).astype(np.float32)
-        offsets = nested_offsets(rng, len(rows), len(model.blueprint.grid.cells))
-        logits, cells = network.segment(rows, offsets), {f"offsets{k}": o for k, o in enumerate(offsets)}
+        rows = rng.standard_normal((2000, len(blueprint.inputs))).astype(np.float32)
+        scales = len(blueprint.grid.cells) + (blueprint.task == CLASSIFICATION)  # the last one bounds clouds
+        offsets = nested_offsets(rng, len(rows), scales)
+        answer = network.classify_rows if blueprint.task == CLASSIFICATION else network.segment
+        logits, cells = answer(rows, offsets), {f"offsets{k}": o for k, o in enumerate(offsets)}
     return {"input": rows, "logits": logits, "label": logits.argmax(1), **cells}
 
 

@@ -90,6 +90,13 @@ class Pool(Binary):
         return (dot * scale + shift) + self.offset(np.diff(offsets))
 
 
+class CellPool(Pool):
+    """Pool over clouds whose rows differ in number: EMA-max with delta of the cloud's bucket, as over cells."""
+
+    def offset(self, counts: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(bucket_deltas()[bucket(counts)])[:, None]
+
+
 def segment_mean(rows: torch.Tensor, offsets: np.ndarray) -> torch.Tensor:
     """(n, K) -> (S, K) means over the contiguous rows of each group."""
     return torch.segment_reduce(rows, "mean", offsets=torch.from_numpy(np.asarray(offsets, np.int64)))

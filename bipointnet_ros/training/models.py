@@ -6,20 +6,23 @@ import numpy as np
 import torch
 from torch import nn
 
+from bipointnet_ros.core import object_features
 from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION, Blueprint, Layer
-from bipointnet_ros.training import full, layers
+from bipointnet_ros.training import full, layers, native
 
 _DROPOUT = {CLASSIFICATION: 0.3, SEGMENTATION: 0.0}  # before the logits of the full-precision twin
 
 
 def build(blueprint: Blueprint, method: str = "bipointnet", aggregation: str = "ema-max") -> nn.Module:
-    """Classifier or Network with fresh weights (torch's generator); its ``stages`` have the blueprint's names.
+    """A network with fresh weights (torch's generator); its ``stages`` have the blueprint's names.
 
     ``method`` is "full" for the full-precision twin, a yardstick and a teacher, or one of binarizers.METHODS; layers
     over grid cells know only "full" and BiPointNet's form with EMA-max.
     """
-    plain = blueprint.task == CLASSIFICATION and blueprint.grid is None
-    return (Classifier if plain else Network)(blueprint, method, aggregation)
+    kind = Network
+    if blueprint.task == CLASSIFICATION:
+        kind = Classifier if blueprint.grid is None else CellClassifier
+    return kind(blueprint, method, aggregation)
 
 
 class Network(nn.Module):
@@ -82,9 +85,22 @@ class Classifier(Network):
         return super().answer(points.reshape(clouds * n, width), [np.arange(clouds + 1, dtype=np.int32) * n])
 
 
+class CellClassifier(Network):
+    """The same over rows that are the clouds' voxels, with local context."""
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        return self.answer(points)[0]
+
+    def answer(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen = object_features.rows(points.numpy(), self.blueprint.grid, self.blueprint.inputs, native.argsort)
+        return super().answer(torch.from_numpy(seen.features), seen.offsets)
+
+
 def _stage(layer: Layer, method: str, aggregation: str) -> nn.Module:
     if layer.op == "join":
         return layers.Join(layer.inputs, layer.shared, layer.outputs)
+    if layer.op == "pool" and layer.cells is not None:
+        return layers.CellPool(layer.inputs, layer.outputs)
     if layer.op == "pool":
         return layers.Pool(layer.inputs, layer.outputs, aggregation, method)
     if layer.op == "binary":

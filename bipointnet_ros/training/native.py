@@ -44,6 +44,13 @@ def segment_max(z: np.ndarray, offsets: np.ndarray, backend: str = "") -> tuple:
     return largest, row
 
 
+def argsort(keys: np.ndarray) -> np.ndarray:
+    """(N,) int32: the stable order of keys (N,) uint64."""
+    order = np.empty(len(keys), np.int32)
+    kernels.choose().argsort(keys, order)
+    return order
+
+
 def _groups(offsets, rows: int) -> np.ndarray:
     offsets = np.ascontiguousarray(offsets, np.int32)
     if offsets.ndim != 1 or len(offsets) < 1 or offsets[0] < 0 or offsets[-1] > rows or (np.diff(offsets) < 1).any():

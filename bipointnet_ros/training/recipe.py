@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from bipointnet_ros.core import object_features
+from bipointnet_ros.core.blueprint import Blueprint, Grid, cell_classifier, vanilla
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -27,7 +30,10 @@ class Recipe:
     jitter: float = 0.01
     resample: float = 0.0
     mix: float = 0.0
+    shape: str = "vanilla"
     widths: tuple[int, ...] = (64, 128, 1024, 512, 256)
+    voxel: float = 0.14
+    cells: tuple[int, ...] = (3,)
     method: str = "bipointnet"
     aggregation: str = "ema-max"
     start: str = ""
@@ -38,6 +44,13 @@ class Recipe:
     temperature: float = 2.0
     feature: float = 0.0
     seed: int = 0
+
+    def blueprint(self, classes: int) -> Blueprint:
+        """``shape`` vanilla, or cells: with local context, by ``voxel`` and ``cells`` (core/object_features.py)."""
+        if self.shape == "vanilla":
+            return vanilla(classes, self.widths)
+        grid = Grid(self.voxel, tuple(self.cells))
+        return cell_classifier(object_features.names(grid), classes, grid, self.widths)
 
     def points_of(self, epoch: int) -> int:
         """Points a cloud of an epoch, drawn anew for each batch: of the stage that the epoch falls in."""

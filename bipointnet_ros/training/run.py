@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bipointnet_ros.core.blueprint import Blueprint, vanilla
+from bipointnet_ros.core.blueprint import Blueprint
 from bipointnet_ros.dataset import Objects
 from bipointnet_ros.training import data, models, views
 from bipointnet_ros.training.norm import settle
@@ -29,7 +29,7 @@ class Run:
     def __init__(self, folder: Path, train: Objects, val: Objects | None, recipe: Recipe):
         self.folder, self.train, self.val, self.recipe = folder, train, val, recipe
         torch.manual_seed(recipe.seed)
-        self.net = models.build(vanilla(len(train.classes), recipe.widths), recipe.method, recipe.aggregation)
+        self.net = models.build(recipe.blueprint(len(train.classes)), recipe.method, recipe.aggregation)
         if recipe.start:
             _take(self.net, recipe.start)
         self.mean = copy.deepcopy(self.net).eval() if recipe.average else None
@@ -185,7 +185,7 @@ def start(folder, train, val, recipe: Recipe, facts: dict) -> Run:
     """A fresh run, or the one in the folder; DataError when the folder holds a run of another recipe."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    blueprint = vanilla(len(train.classes), recipe.widths).to_json()
+    blueprint = recipe.blueprint(len(train.classes)).to_json()
     config = {"blueprint": blueprint, "classes": list(train.classes), "points": recipe.points, "sampling": "random"}
     config = json.loads(json.dumps({**config, "recipe": asdict(recipe), **facts}))
     path = folder / "config.json"

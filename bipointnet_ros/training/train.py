@@ -105,7 +105,9 @@ def _stage(item: str) -> tuple[int, float]:
 _KINDS = {
     "method": {"choices": (*METHODS, "full")},
     "aggregation": {"choices": layers.AGGREGATIONS},
+    "shape": {"choices": ("vanilla", "cells")},
     "widths": {"type": int, "nargs": 5},
+    "cells": {"type": int, "nargs": "+"},
     "stages": {"type": _stage, "nargs": "+", "metavar": "POINTS:SHARE"},
 }
 
