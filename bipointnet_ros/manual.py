@@ -92,7 +92,7 @@ def _range(p: Parameter) -> str:
 def _yaml_value(value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return str(list(value)) if isinstance(value, tuple) else str(value)
+    return str(list(value)) if isinstance(value, tuple) else str(value) or '""'
 
 
 def main() -> int:

@@ -94,6 +94,31 @@ def subset(msg, rows: np.ndarray):
     )
 
 
+def moved(msg, header, rotation: np.ndarray, translation: np.ndarray):
+    """The same points in the frame of header: x, y and z become rotation (3, 3) @ xyz + translation (3,), in float64.
+
+    Points that are not finite, all other fields and bytes and the order stay as they are; rows lose their padding.
+    Raises MessageError.
+    """
+    points = _points(msg).copy()
+    columns = [_column(points, _field_type(f, msg.is_bigendian), f.offset) for f in _axes(_fields(msg))]
+    xyz = np.stack([column.astype(np.float64) for column in columns])
+    finite = np.isfinite(xyz).all(0)
+    for column, values in zip(columns, rotation @ xyz[:, finite] + np.reshape(translation, (3, 1))):
+        column[finite] = values
+    return type(msg)(
+        header=header,
+        height=msg.height,
+        width=msg.width,
+        fields=msg.fields,
+        is_bigendian=msg.is_bigendian,
+        point_step=msg.point_step,
+        row_step=msg.point_step * msg.width,
+        data=array("B", points.tobytes()),
+        is_dense=msg.is_dense,
+    )
+
+
 def packed_rgb(colours: np.ndarray) -> np.ndarray:
     """(K, 3) uint8 -> (K,) uint32 0x00RRGGBB, the four bytes that RViz reads whatever type the field declares."""
     red, green, blue = np.asarray(colours, np.uint32).T

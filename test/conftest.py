@@ -9,7 +9,7 @@ import pytest
 _PATHS = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH")]
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _PATHS))
 
-GROUPS = {"ros", "launch", "torch", "aarch64", "sanitizers"}
+GROUPS = {"ros", "installed", "torch", "aarch64", "sanitizers"}
 REQUIRED = set(os.environ.get("BIPOINTNET_REQUIRE", "").split())
 _ran = set()
 

@@ -115,7 +115,7 @@ def test_the_node_starts_with_what_launch_ros_would_pass(tmp_path):
         world.close()
 
 
-@pytest.mark.launch
+@pytest.mark.installed
 @needs_launch
 def test_the_launch_file_makes_the_actions():
     from launch import LaunchContext
@@ -146,7 +146,7 @@ sys.exit(service.run())
 """
 
 
-@pytest.mark.launch
+@pytest.mark.installed
 @needs_launch
 def test_it_is_launched_and_ends_with_a_signal(tmp_path):
     """As `ros2 launch` does, from a prefix that holds the package."""

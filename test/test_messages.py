@@ -24,7 +24,15 @@ from visualization_msgs.msg import Marker  # noqa: E402
 from bipointnet_ros.core.classes import colours  # noqa: E402
 from bipointnet_ros.core.segments import Object  # noqa: E402
 from bipointnet_ros.ros.markers import markers  # noqa: E402
-from bipointnet_ros.ros.messages import MessageError, labeled_cloud, make_cloud, packed_rgb, read_xyz, subset  # noqa: E402
+from bipointnet_ros.ros.messages import (  # noqa: E402
+    MessageError,
+    labeled_cloud,
+    make_cloud,
+    moved,
+    packed_rgb,
+    read_xyz,
+    subset,
+)
 
 CODES = {"i1": 1, "u1": 2, "i2": 3, "u2": 4, "i4": 5, "u4": 6, "f4": 7, "f8": 8}
 NAMES = ("ground", "vegetation", "structure", "vehicle", "person", "pole")
@@ -345,6 +353,39 @@ def test_a_subset_is_the_same_points_unorganised(big):
     for name, got in decode(out).items():
         assert got.tobytes() == values[name][rows].tobytes()
     assert len(subset(msg, np.zeros(15, bool)).data) == 0
+
+
+@pytest.mark.parametrize("big", (False, True), ids=("little", "big"))
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_moved_cloud_has_other_coordinates_and_nothing_else(layout, big):
+    columns, step = LAYOUTS[layout]
+    msg, values = build(columns, step, 3, 5, pad=4, big=big)
+    before = bytes(msg.data)
+    rows = np.frombuffer(msg.data, np.uint8).reshape(3, -1)[:, : 5 * step].reshape(15, step)
+    turn, shift = np.array([[0.0, -1.0, 0.0], [0.6, 0.0, 0.8], [-0.8, 0.0, 0.6]]), np.array([100.0, 2.0, -3.0])
+    header = Header(stamp=msg.header.stamp, frame_id="map")
+    out = moved(msg, header, turn, shift)
+    assert bytes(msg.data) == before
+    assert (out.header, out.height, out.width, out.fields, out.is_dense) == (header, 3, 5, msg.fields, msg.is_dense)
+    xyz = np.stack([values[a].astype(np.float64) for a in "xyz"], axis=1) @ turn.T + shift
+    got = decode(out)
+    for i, axis in enumerate("xyz"):
+        np.testing.assert_allclose(got[axis], xyz[:, i], rtol=1e-6)
+    other = np.ones(step, bool)
+    for name, kind, offset in columns:
+        other[offset : offset + np.dtype(kind).itemsize] = name not in "xyz"
+    np.testing.assert_array_equal(np.frombuffer(out.data, np.uint8).reshape(15, step)[:, other], rows[:, other])
+
+
+def test_points_that_are_not_finite_are_not_moved():
+    msg, values = build(XYZI, 16)
+    words = np.frombuffer(msg.data, "<u4").reshape(7, 4)
+    words[2, 1], words[5, 0] = 0x7FC0BEEF, 0x7F800000
+    out = moved(msg, Header(frame_id="map"), np.eye(3)[::-1], np.zeros(3))
+    kept = np.frombuffer(out.data, "<u4").reshape(7, 4)
+    np.testing.assert_array_equal(kept[[2, 5]], words[[2, 5]])
+    np.testing.assert_array_equal(decode(out)["x"][:2], values["z"][:2])
+    assert len(moved(build(XYZI, 16, width=0)[0], Header(), np.eye(3), np.zeros(3)).data) == 0
 
 
 def test_objects_as_detections_of_vision_msgs(monkeypatch):

@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "bipointnet_ros"
 STDLIB = sys.stdlib_module_names
 MESSAGES = {
-    *("builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs", "rcl_interfaces", "rosgraph_msgs"),
-    *("sensor_msgs", "std_msgs", "vision_msgs", "visualization_msgs"),
+    *("bond", "builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs", "rcl_interfaces"),
+    *("rosgraph_msgs", "sensor_msgs", "std_msgs", "vision_msgs", "visualization_msgs"),
 }
 CLOUDS = {
     "arrays",
@@ -31,7 +31,7 @@ RULES = {
     "ros/messages.py": ({"numpy"} | MESSAGES, {"core", "pointcloud2"}),
     "ros/markers.py": ({"numpy"} | MESSAGES, {"core"}),
     "ros/player.py": ({"numpy", "rclpy"} | MESSAGES, {"core", "ros"} | CLOUDS),
-    "ros": ({"numpy", "rclpy", "ament_index_python"} | MESSAGES, {"core", "ros"}),
+    "ros": ({"numpy", "rclpy", "ament_index_python", "tf2_ros"} | MESSAGES, {"core", "ros"}),
     "training": ({"numpy", "torch", "matplotlib"}, {"core", "scores", "evaluation", "offline"} | CLOUDS),
     "arrays.py": ({"numpy"}, set()),
     "pcd.py": ({"numpy"}, set()),
@@ -52,7 +52,7 @@ RULES = {
     "__init__.py": (set(), set()),
 }
 NEVER = {"core": {"subprocess", "multiprocessing", "socket", "urllib"}, "ros": {"ctypes"}}
-LAZY = {"matplotlib", "rosbags"}  # imported where it is used, so that nothing else needs it
+LAZY = {"matplotlib", "rosbags", "tf2_ros"}  # imported where it is used, so that nothing else needs it
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -91,6 +91,9 @@ class Config:
     gravity_pitch: float = _parameter(
         0.0, "pitch of the sensor's mount; models assume z up", unit="rad", low=-math.pi, high=math.pi, live=True
     )
+    output_frame: str = _parameter(
+        "", "tf frame of the answers; empty = the cloud's own. Only x, y, z and frame_id change, by tf2_ros"
+    )
     reliability: str = _parameter(
         "best_effort", "QoS of the subscription to the clouds", choices=("best_effort", "reliable")
     )
@@ -104,6 +107,13 @@ class Config:
         0, "sampling is repeatable: same cloud and seed, same answer", low=0, high=2**31 - 1, live=True
     )
     autostart: bool = _parameter(True, "configure and activate the node by itself at the start")
+    bond_heartbeat_period: float = _parameter(
+        0.1,
+        "how often an active node without autostart tells nav2's lifecycle manager that it lives; 0 = never",
+        unit="s",
+        low=0.0,
+        high=10.0,
+    )
 
     def __post_init__(self):
         for parameter in parameters():

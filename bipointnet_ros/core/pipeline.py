@@ -67,7 +67,7 @@ class Pipeline:
         strength = None if intensity is None else intensity[kept].astype(np.float32)
         watch("filter")
         answer = self._answer(near, strength, watch)
-        objects = answer.objects if level is None else tuple(o.tilted(level.T) for o in answer.objects)
+        objects = answer.objects if level is None else tuple(o.moved(level.T) for o in answer.objects)
         everywhere = (_scattered(values, kept) for values in (answer.label, answer.instance, answer.confidence))
         watch("publish")
         return Result(*everywhere, objects, watch.stages, answer.sampled)

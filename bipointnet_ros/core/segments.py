@@ -26,14 +26,15 @@ class Object:
     size: np.ndarray
     yaw: float
     points: int
-    tilt: np.ndarray | None = None  # (3, 3) rotation from level axes, in which yaw turns, to the cloud's; None = level
+    tilt: np.ndarray | None = None  # (3, 3) rotation from level axes, in which yaw turns, to the frame's; None = level
 
-    def tilted(self, rotation: np.ndarray) -> Object:
-        """The same object of a level cloud in axes turned by rotation (3, 3)."""
-        return dataclasses.replace(self, centre=rotation @ self.centre, tilt=rotation)
+    def moved(self, rotation: np.ndarray, translation=0.0) -> Object:
+        """The same object in other axes: rotation (3, 3), then translation (3,) [m]."""
+        tilt = rotation if self.tilt is None else rotation @ self.tilt
+        return dataclasses.replace(self, centre=rotation @ self.centre + translation, tilt=tilt)
 
     def quaternion(self) -> tuple[float, float, float, float]:
-        """(x, y, z, w) of the box's axes in the cloud's frame."""
+        """(x, y, z, w) of the box's axes in the frame of its centre."""
         z, w = np.sin(self.yaw / 2.0), np.cos(self.yaw / 2.0)
         if self.tilt is None:
             return 0.0, 0.0, float(z), float(w)
@@ -139,7 +140,16 @@ def _numbered(xyz, height, confidence, found):
 
 
 def quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:
-    """(3, 3) rotation by less than half a turn -> (x, y, z, w)."""
-    w = np.sqrt(max(1.0 + float(np.trace(rotation)), 1e-12)) / 2.0
-    x, y, z = (float(rotation[i, j] - rotation[j, i]) / (4.0 * w) for i, j in ((2, 1), (0, 2), (1, 0)))
-    return x, y, z, float(w)
+    """(3, 3) rotation -> (x, y, z, w) of unit length, w >= 0."""
+    (a, b, c), (d, e, f), (g, h, i) = np.asarray(rotation, np.float64)
+    products = np.array(  # of q with itself, times 4
+        [
+            [1.0 + a - e - i, b + d, c + g, h - f],
+            [b + d, 1.0 - a + e - i, f + h, c - g],
+            [c + g, f + h, 1.0 - a - e + i, d - b],
+            [h - f, c - g, d - b, 1.0 + a + e + i],
+        ]
+    )
+    row = products[np.diagonal(products).argmax()]  # by its largest component, never by one near 0
+    x, y, z, w = row / np.linalg.norm(row) * (-1.0 if row[3] < 0.0 else 1.0)
+    return float(x), float(y), float(z), float(w)

@@ -9,9 +9,9 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from bipointnet_ros.pointcloud2 import MessageError, labeled_cloud, packed_rgb, read_xyz, subset
+from bipointnet_ros.pointcloud2 import MessageError, labeled_cloud, moved, packed_rgb, read_xyz, subset
 
-__all__ = ["MessageError", "as_message", "labeled_cloud", "make_cloud", "packed_rgb", "read_xyz", "subset"]
+__all__ = ["MessageError", "as_message", "labeled_cloud", "make_cloud", "moved", "packed_rgb", "read_xyz", "subset"]
 
 
 def make_cloud(header, xyz: np.ndarray, intensity: np.ndarray | None = None) -> PointCloud2:

@@ -17,7 +17,8 @@ from sensor_msgs.msg import PointCloud2
 
 from bipointnet_ros.core.config import ConfigError
 from bipointnet_ros.core.pipeline import CloudError, Pipeline
-from bipointnet_ros.ros import parameters, process, transport
+from bipointnet_ros.ros import bond, parameters, process, transport
+from bipointnet_ros.ros.frames import FrameError, Frames
 from bipointnet_ros.ros.gaps import Gaps
 from bipointnet_ros.ros.messages import MessageError, read_xyz
 from bipointnet_ros.ros.outputs import Answer, Outputs
@@ -28,7 +29,7 @@ from bipointnet_ros.ros.worker import Worker
 
 NAME = "bipointnet"
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-_STOP_WITHIN = 1.5  # s that the cloud in work may take when the node is to end
+_STOP_WITHIN = 1.5  # s that the cloud in work may take when the process is to end; otherwise it is waited for
 
 
 class PerceptionNode(LifecycleNode):
@@ -41,8 +42,9 @@ class PerceptionNode(LifecycleNode):
         super().__init__(NAME)
         self.config = parameters.declare(self)
         self.finished, self.status = threading.Event(), 0
-        self.pipeline = self.outputs = self.subscription = self._worker = None
+        self.pipeline = self.outputs = self.subscription = self._worker = self._frames = self._bond = None
         self.problem = ""  # why configuring failed
+        self._patience = None  # s to wait for the cloud in work; None = as long as it takes
         self._statistics, self._gaps, self._limit = Statistics(), Gaps(), RateLimit()
         self._watch = Watch(self, self._statistics, self._gaps)
         for sentence in parameters.unknown(self):
@@ -90,6 +92,8 @@ class PerceptionNode(LifecycleNode):
     def _configure(self):
         p = self.pipeline = Pipeline(self.config)
         _warm(p)
+        if self.config.output_frame:
+            self._frames = Frames(self, self.config.output_frame)
         self.outputs = Outputs(self)
         self.outputs.publish_classes(p.model.classes)
         self._watch.look_at_shared_memory()
@@ -100,6 +104,8 @@ class PerceptionNode(LifecycleNode):
         self._worker = Worker(self._answer, lambda _: drop("superseded"), lambda _: drop("stopped"))
         self._statistics.listen()
         self.subscription = transport.subscribe(self, PointCloud2, "points", self._on_cloud, self.config.reliability)
+        if not self.config.autostart:  # then a manager does it, perhaps nav2's
+            self._bond = bond.tied(self, self.config.bond_heartbeat_period)
         self.get_logger().info(f"listening to '{self.subscription.topic_name}'")
 
     def _stop(self):
@@ -107,15 +113,17 @@ class PerceptionNode(LifecycleNode):
         if self.subscription is not None:
             self.destroy_subscription(self.subscription)
             self.subscription = None
-        if self._worker is not None and not self._worker.stop(_STOP_WITHIN):
-            self.get_logger().warning(f"the cloud in work takes longer than {_STOP_WITHIN} s: left without an answer")
-        self._worker = None
+        if self._worker is not None and not self._worker.stop(self._patience):
+            self.get_logger().warning(f"the cloud in work takes longer than {self._patience} s: left without an answer")
+        if self._bond is not None:
+            self._bond.end()
+        self._worker = self._bond = None
 
     def _release(self):
         self._stop()
-        if self.outputs is not None:
-            self.outputs.destroy()
-        self.outputs = self.pipeline = None
+        for part in filter(None, (self.outputs, self._frames)):
+            part.destroy()
+        self.outputs = self._frames = self.pipeline = None
 
     def start(self):
         """Configure and activate if ``autostart``; a failure leaves the node alive in the state it reached."""
@@ -132,6 +140,7 @@ class PerceptionNode(LifecycleNode):
 
     def end(self):
         """Answer the cloud in work and finalize, unless a service call has already done so."""
+        self._patience = _STOP_WITHIN
         if self._state_machine.current_state[0] != State.PRIMARY_STATE_FINALIZED:
             self.trigger_shutdown()
 
@@ -154,10 +163,14 @@ class PerceptionNode(LifecycleNode):
         try:
             xyz, intensity = read_xyz(msg)
             result = pipeline.process(xyz, intensity)
-            self.outputs.publish(Answer(msg, xyz, result, pipeline))
+            move = self._frames and self._frames.move(msg.header)
+            self.outputs.publish(Answer(msg, xyz, result, pipeline).moved(move))
         except (MessageError, CloudError) as error:
             self._statistics.drop("bad_cloud")
             self._watch.say("bad_cloud", f"a cloud was dropped: {error}")
+        except FrameError as error:
+            self._statistics.drop("no_transform")
+            self._watch.say("no_transform", f"a cloud was dropped: {error}")
         except Exception as error:  # the node outlives whatever one cloud does to it
             self._statistics.drop("failed")
             self._watch.say("failed", f"a cloud was dropped: {_sentence(error)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -15,8 +15,9 @@ from visualization_msgs.msg import MarkerArray
 from bipointnet_ros.core import points
 from bipointnet_ros.core.classes import UNKNOWN, colours
 from bipointnet_ros.core.pipeline import Pipeline, Result
+from bipointnet_ros.ros.frames import Move
 from bipointnet_ros.ros.markers import markers
-from bipointnet_ros.ros.messages import labeled_cloud, subset
+from bipointnet_ros.ros.messages import labeled_cloud, moved, subset
 
 try:
     from bipointnet_ros.ros.detections import Detection3DArray, detections
@@ -26,12 +27,20 @@ except ImportError:  # vision_msgs is not installed
 
 @dataclass(frozen=True)
 class Answer:
-    """A cloud, its coordinates xyz (N, 3) and what the pipeline says of them."""
+    """A cloud, its coordinates xyz (N, 3) in the sensor's frame, in which the filters are, and what is said of them."""
 
     msg: PointCloud2
     xyz: np.ndarray
     result: Result
     pipeline: Pipeline
+
+    def moved(self, move: Move | None) -> Answer:
+        """The same in another frame: the cloud's and the objects' coordinates; None = as it is."""
+        if move is None:
+            return self
+        msg = moved(self.msg, move.header, move.rotation, move.translation)
+        objects = tuple(one.moved(move.rotation, move.translation) for one in self.result.objects)
+        return replace(self, msg=msg, result=replace(self.result, objects=objects))
 
     @property
     def colours(self) -> np.ndarray:
@@ -67,7 +76,7 @@ class Outputs:
         return any(publisher.get_subscription_count() for publisher, _ in self._entries)
 
     def publish(self, answer: Answer) -> None:
-        """Each message in the frame and with the stamp of the cloud."""
+        """Each message with the header of the answer's cloud."""
         for publisher, make in self._entries:
             if publisher.get_subscription_count():
                 publisher.publish(make(answer))

@@ -14,6 +14,7 @@ REASONS = {
     "no_listener": "nobody subscribes to an answer",
     "max_rate": "more clouds than max_rate allows",
     "bad_cloud": "the message contradicts itself or lacks x, y or z",
+    "no_transform": "tf does not know the way from its frame to output_frame",
     "failed": "an error in the node itself: the log has it",
     "stopped": "it waited when the node was deactivated",
 }
