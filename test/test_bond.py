@@ -1,4 +1,4 @@
-"""The node's end of nav2's bond: heartbeats while it is active, a word at the end; with the real bond where installed."""
+"""The node's end of nav2's bond: heartbeats while it is active, a word at the end; the real other end if installed."""
 
 from __future__ import annotations
 

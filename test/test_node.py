@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from array import array
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -140,6 +141,23 @@ def test_obstacles_are_the_points_that_are_neither_ground_nor_filtered(node, mod
     rows = np.isfinite(xyz).all(1) & (np.linalg.norm(xyz, axis=1) >= 0.5) & (expected.label != 1)
     assert 0 < rows.sum() < len(rows) and got[-1].height == 1 and got[-1].fields == msg.fields
     np.testing.assert_array_equal(read_xyz(got[-1])[0], xyz[rows])
+    node.world.node.destroy_subscription(listener)
+
+
+@pytest.mark.installed
+@pytest.mark.skipif(find_spec("vision_msgs") is None, reason="vision_msgs comes with an installed ROS 2 only")
+def test_objects_come_as_detections_where_vision_msgs_is_installed(node, model):
+    from vision_msgs.msg import Detection3DArray
+
+    got = []
+    listener = node.world.node.create_subscription(Detection3DArray, f"{node.name}/detections", got.append, 10)
+    msg = cloud(street(2), (78, 0))
+    while not any(one.header == msg.header for one in got):
+        node.ask(msg)
+        node.world.spin(0.2)
+    expected = Pipeline(Config(model=model)).process(*read_xyz(msg)).objects
+    found = [(d.id, d.results[0].hypothesis.class_id, d.bbox.center.position.x) for d in got[-1].detections]
+    assert found == [(str(one.instance), one.name, float(one.centre[0])) for one in expected] and len(found) > 2
     node.world.node.destroy_subscription(listener)
 
 

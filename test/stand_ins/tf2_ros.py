@@ -1,4 +1,4 @@
-"""What the node uses of tf2_ros where that is not installed: transforms from a topic, each valid until it is cleared."""
+"""What the node uses of tf2_ros where it is not installed: transforms from a topic, each valid until it is cleared."""
 
 import time
 
