@@ -241,8 +241,8 @@ def _lines(it: offline.Description):
         yield f"grid: voxels of {blueprint.grid.voxel:g} {unit}, cells of {edges} {unit}"
     yield f"classes: {', '.join(f'{i} {name}' for i, name in enumerate(model.classes, 1))}"
     yield f"sees {model.points} points ({model.sampling} sampling, {model.normalisation} normalisation)"
-    yield f"weights and limits: {it.weight_bytes} bytes"
-    yield f"scratch for {model.points} points: {it.scratch_bytes} bytes ({it.backend})"
+    yield f"weights and limits: {it.weight_bytes} bytes, and {it.prepared_bytes} in the layout of {it.backend}"
+    yield f"scratch for {model.points} points: {it.scratch_bytes} bytes"
     for key, value in model.training.items():
         yield f"{key}: {value if isinstance(value, str) else json.dumps(value)}"
 

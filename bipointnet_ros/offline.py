@@ -82,12 +82,13 @@ def _timed(pipe: Pipeline, cloud: recordings.Cloud) -> tuple[Result, float]:
 
 @dataclass(frozen=True)
 class Description:
-    """A model, the bytes of its file, weights and limits, and of the scratch that one cloud of ``points`` takes."""
+    """A model, the bytes of its file, of weights and limits, of what the backend adds, of scratch for its points."""
 
     path: Path
     model: model_file.Model
     file_bytes: int
     weight_bytes: int
+    prepared_bytes: int
     scratch_bytes: int
     backend: str
 
@@ -103,5 +104,5 @@ def describe(name: str, backend: str = "auto") -> Description:
     else:
         scene = features.scene(cloud, None, blueprint.grid, blueprint.inputs)
         network.segment(scene.features, scene.offsets)
-    sizes = path.stat().st_size, network.weight_bytes(), network.scratch_bytes()
-    return Description(path, network.model, *sizes, network.backend.name)
+    held = network.weight_bytes(), network.prepared_bytes(), network.scratch_bytes()
+    return Description(path, network.model, path.stat().st_size, *held, network.backend.name)

@@ -11,6 +11,7 @@ from bipointnet_ros.core.kernels import Native, prepared_bytes
 from bipointnet_ros.core.reference import Reference, distance
 
 _LETTERS = {"lift": "L", "layer": "Y", "limits": "S", "dense": "D", "merge": "M", "logits": "G", "argsort": "A"}
+_LETTERS |= {"layer_spans": "Z", "distinct": "U"}
 _LETTERS |= {"extremes": "E", "segment_max": "X"}
 
 
@@ -60,7 +61,19 @@ def recording(seed: int, rounds: int) -> Recorder:
     """``rounds`` times each operation, with random sizes."""
     rng, recorder = np.random.default_rng(seed), Recorder()
     for _ in range(rounds):
-        for case in (_lift, _layer, _limits, _dense, _merge, _logits, _argsort, _extremes, _segment_max):
+        for case in (
+            _lift,
+            _layer,
+            _spans,
+            _distinct,
+            _limits,
+            _dense,
+            _merge,
+            _logits,
+            _argsort,
+            _extremes,
+            _segment_max,
+        ):
             case(recorder, rng)
     return recorder
 
@@ -99,6 +112,23 @@ def _layer(recorder, rng):
     limits[1] //= 3
     arguments = [x, recorder.weights(weight, width), limits[0], own, limits[1], pool, _offsets(rng, n, groups)]
     recorder.record("layer", arguments, [i for i in (3, 5) if arguments[i] is not None])
+
+
+def _spans(recorder, rng):
+    width, channels, groups = rng.integers(1, [249, 200, 6])
+    n = int(rng.choice([5, 64, 129, 256, 700]))
+    weight, pool = _codes(rng, channels, width), _empty(groups, channels)
+    x = weight[rng.integers(0, channels, n)] ^ bits.pack_bits(rng.random((n, width)) < 0.3)
+    offsets = _offsets(rng, n, groups)
+    spans = np.stack([offsets[:-1], offsets[:-1] + np.diff(offsets) // 2], 1)
+    limit = rng.integers(0, width // 3 + 2, (rng.choice([1, groups]), channels)).astype(np.uint8)
+    recorder.record("layer_spans", [x, recorder.weights(weight, width), None, None, limit, pool, spans], [5])
+
+
+def _distinct(recorder, rng):
+    width, n, groups = rng.integers(1, [200, 600, 5])
+    x, offsets = _codes(rng, 40, width)[rng.integers(0, 40, n)], _offsets(rng, n, groups)
+    recorder.record("distinct", [x, offsets, np.zeros((groups, 2), np.int32)], [2])
 
 
 def _limits(recorder, rng):

@@ -84,6 +84,55 @@ def test_layer(backend, n, width, channels, groups, wanted):
         assert channels % 64 == 0 or not (out[:, -1] >> np.uint64(channels % 64)).any()
 
 
+@pytest.mark.parametrize(("n", "width", "channels"), [(1, 3, 5), (700, 64, 128), (1500, 128, 70), (90, 248, 64)])
+@pytest.mark.parametrize("wanted", ["own", "pool", "both"])
+def test_layer_over_groups_that_do_not_touch(backend, n, width, channels, wanted):
+    rng = np.random.default_rng([n, width])
+    weight, words = codes(rng, channels, width), bits.words(channels)
+    x, held = near(rng, weight, n, width, width / 3), prepared(backend, weight, width)
+    offsets = cut(rng, n, 4)
+    spans = np.stack([offsets[:-1], offsets[:-1] + rng.integers(0, np.diff(offsets) + 1)], 1).astype(np.int32)
+    for rows in (1, 4):
+        limits = [rng.integers(0, width // 2 + 2, (rows, channels)).astype(np.uint8) for _ in "op"]
+        arguments = [x, held, limits[0], None, limits[1], None, spans]
+        outputs = [(3, (n, words), np.uint64)] * (wanted != "pool") + [(5, (4, words), np.uint64)] * (wanted != "own")
+        untouched = np.concatenate([np.arange(b, c) for b, c in zip(spans[:, 1], offsets[1:])])
+        for position, shape, dtype in outputs:
+            want, got = list(arguments), list(arguments)
+            want[position], (got[position], whole) = np.zeros(shape, dtype), guarded(shape, dtype)
+            REFERENCE.layer_spans(*(a[0] if isinstance(a, tuple) else a for a in want))
+            backend.layer_spans(*(a[1] if isinstance(a, tuple) else a for a in got))
+            if position == 3:
+                want[3][untouched] = np.uint64(0x0101010101010101 * GUARD)
+            np.testing.assert_array_equal(got[position], want[position])
+            assert whole()
+
+
+@pytest.mark.parametrize("width", [1, 64, 65, 200])
+@pytest.mark.parametrize(
+    ("n", "different"), [(1, 1), (2, 1), (1000, 1), (1000, 30), (1000, 10**6), (8192, 500), (17000, 9000)]
+)
+def test_distinct(backend, n, different, width):
+    rng = np.random.default_rng([n, different, width])
+    rows = codes(rng, min(different, n), width)[rng.integers(0, min(different, n), n)]
+    for groups in (1, 3):
+        offsets, want, got = cut(rng, n, groups), rows.copy(), rows.copy()
+        spans, told = np.zeros((groups, 2), np.int32), np.zeros((groups, 2), np.int32)
+        REFERENCE.distinct(want, offsets, spans)
+        backend.distinct(got, offsets, told)
+        np.testing.assert_array_equal(told, spans)
+        for a, b in spans:
+            np.testing.assert_array_equal(got[a:b], want[a:b])
+
+
+def test_distinct_rows_that_collide(backend):
+    """Multiples of 2**40 have few hashes: the search of a free place must still end."""
+    x = (np.arange(3000, dtype=np.uint64) % np.uint64(2000) << np.uint64(40))[:, None]
+    want, spans = x.copy(), np.zeros((1, 2), np.int32)
+    backend.distinct(x, np.array([0, 3000], np.int32), spans)
+    assert spans.tolist() == [[0, 2000]] and (x[:2000] == want[:2000]).all()
+
+
 @pytest.mark.parametrize(("width", "channels"), [(64, 128), (128, 1024), (65, 70), (248, 64)])
 def test_layer_at_its_limits(backend, width, channels):
     """Distance = limit - 1, limit, limit + 1 in every channel; limits 0 and K + 1 in every channel."""

@@ -44,7 +44,7 @@ def choose(name: str = "auto"):
 
 def prepared_bytes(outputs: int, width: int) -> int:
     """Room for the prepared weights of ``width`` words a channel: BPN_PREPARED_BYTES of native/kernels.h."""
-    return -(-outputs // 64) * 64 * 16 * width + outputs * 84
+    return -(-outputs // 64) * 64 * 16 * width + outputs * {1: 24, 2: 44}.get(width, 84)
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,10 @@ class LogitWeights:
     weight: np.ndarray
     tables: np.ndarray | None
     outputs: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.weight.nbytes + (0 if self.tables is None else self.tables.nbytes)
 
 
 class Native:
@@ -107,28 +111,31 @@ class Native:
         return self._bound("lift", x, n, inputs, weight, outputs, limit, own, pool_limit, bucket, offsets, groups, pool)
 
     def _bind_layer(self, x, prepared, own_limit, own, pool_limit, pool, offsets):
-        n, outputs, offsets = len(x), len(prepared.bits), _offsets(offsets, len(x))
-        groups = len(offsets) - 1
+        offsets = _offsets(offsets, len(x))
+        return self._layer("layer", x, prepared, own_limit, own, pool_limit, pool, offsets, len(offsets) - 1)
+
+    def _bind_layer_spans(self, x, prepared, own_limit, own, pool_limit, pool, spans):
+        """Spans are read at each call: what ``distinct`` writes must lie within the rows."""
+        _check("spans", spans, np.int32, (None, 2))
+        return self._layer("layer_spans", x, prepared, own_limit, own, pool_limit, pool, spans, len(spans))
+
+    def _layer(self, operation, x, prepared, own_limit, own, pool_limit, pool, where, groups):
+        outputs = len(prepared.bits)
         if prepared.layout is None:
             raise ValueError(f"a layer has at most {MAX_LAYER_INPUTS} inputs, got {prepared.inputs}: use dense")
         _check("x", x, np.uint64, (None, words(prepared.inputs)))
-        own_step = _check_limit("own", own, own_limit, n, groups, outputs)
+        own_step = _check_limit("own", own, own_limit, len(x), groups, outputs)
         pool_step = _check_limit("pool", pool, pool_limit, groups, groups, outputs)
+        own_part, pool_part = (own_limit, own_step, own), (pool_limit, pool_step, pool)
         return self._bound(
-            "layer",
-            x,
-            prepared.inputs,
-            prepared.layout,
-            outputs,
-            own_limit,
-            own_step,
-            own,
-            pool_limit,
-            pool_step,
-            pool,
-            offsets,
-            groups,
+            operation, x, prepared.inputs, prepared.layout, outputs, *own_part, *pool_part, where, groups
         )
+
+    def _bind_distinct(self, x, offsets, spans):
+        offsets = _offsets(offsets, len(x))
+        _check("x", x, np.uint64, (None, None))
+        _check("spans", spans, np.int32, (len(offsets) - 1, 2))
+        return self._bound("distinct", x, x.shape[1], offsets, len(spans), spans)
 
     def _bind_limits(self, code, prepared, limit, bucket, inputs, out):
         groups, outputs = len(code), len(prepared.bits)
@@ -188,7 +195,7 @@ def _operation(name: str):
     return call
 
 
-for _name in ("lift", "layer", "limits", "dense", "merge", "logits", "argsort", "link"):
+for _name in ("lift", "layer", "layer_spans", "distinct", "limits", "dense", "merge", "logits", "argsort", "link"):
     setattr(Native, _name, _operation(_name))
 
 

@@ -15,6 +15,8 @@ _SIGNATURES = {
     "prepare": "piip",
     "lift": "piipipppppip",
     "layer": "pipipippippi",
+    "layer_spans": "pipipippippi",
+    "distinct": "pipip",
     "limits": "piippippip",
     "dense": "piipipp",
     "merge": "pipip",

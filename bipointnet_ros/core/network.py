@@ -15,7 +15,7 @@ from bipointnet_ros.core.blueprint import MAX_POINT_WIDTH
 from bipointnet_ros.core.model_file import Model
 
 _PIECE = 1024  # rows that go through all layers at once: enough to fill the kernels' lanes, few enough for the cache
-_LANES = 256  # rows that a kernel takes at once, at most
+_LANES = 256  # rows that a kernel takes at once, at most; of fewer it does not pay to find the equal ones
 _SHARE = 512  # rows of one cloud that are worth waking a thread
 
 
@@ -62,11 +62,12 @@ class Network:
         """The same of a classifier over cells, -> (B, K) float32 logits; ``offsets[-1]`` (B + 1,) are the clouds."""
         calls, clouds, level, depth = [], offsets[-1], len(offsets), self._depth
         rows = self._in_context(calls, features, offsets)
+        spans = self._distinct(calls, level, rows, clouds) if len(rows) >= _LANES * (len(clouds) - 1) else None
         for i, layer in enumerate(self._layers[level : depth + 1], level):
             pools = layer.op == "pool"
             name, n = (layer.name, len(clouds) - 1) if pools else (f"rows{i % 2}", len(rows))
             out = self._bits(name, n, layer.outputs)
-            calls.append((self._bind_points(layer, rows, out, clouds), level))
+            calls.append((self._bind_points(layer, rows, out, clouds, spans), level))
             rows = out
         logits = self._head(calls, level, rows)
         self.backend.program(calls, _pieces(offsets), self._pool)()
@@ -89,17 +90,23 @@ class Network:
         """Bytes of weights and limits as the model file holds them."""
         return sum(a.nbytes for a in self.model.tensors.values())
 
+    def prepared_bytes(self) -> int:
+        """Bytes that the backend adds to them: weights once more, in its own layout."""
+        return sum(weights.prepared_bytes() for weights in self._weights.values())
+
     def _bind(self, clouds: int, n: int, inputs: int) -> _Batch:
         """What classifies (clouds, n, inputs) points; few clouds are cut into parts, so that every thread has some."""
         parts = max(1, min(-(-self.threads // max(clouds, 1)), n // _SHARE))
         offsets = _parts(clouds, n, parts)
         depth = self._depth + 1
         points = rows = self._array("points", clouds * n, inputs, np.float32)
-        encoder, head = [], []
+        encoder, head, spans = [], [], None
         for layer in self._layers[:depth]:
             out = self._bits(layer.name, len(offsets) - 1 if layer.op == "pool" else clouds * n, layer.outputs)
-            encoder.append((self._bind_points(layer, rows, out, offsets), 0))
+            encoder.append((self._bind_points(layer, rows, out, offsets, spans), 0))
             rows = out
+            if layer.op == "lift" and n >= _LANES:
+                spans = self._distinct(encoder, 0, rows, offsets)
         if parts > 1:
             out = self._bits("whole", clouds, self._layers[depth - 1].outputs)
             nesting = np.arange(clouds + 1, dtype=np.int32) * np.int32(parts)
@@ -111,15 +118,24 @@ class Network:
         programs = [self.backend.program(calls, cuts, self._pool) for calls, cuts in chains]
         return _Batch(points.reshape(clouds, n, inputs), programs, logits)
 
-    def _bind_points(self, layer, rows, out, offsets):
+    def _distinct(self, calls, level, rows, offsets) -> np.ndarray:
+        """From here on equal rows of a group are done once -> where the distinct ones lie, (S, 2)."""
+        spans = self._array("spans", len(offsets) - 1, 2, np.int32)
+        calls.append((self.backend.bind("distinct", rows, offsets, spans), level))
+        return spans
+
+    def _bind_points(self, layer, rows, out, offsets, spans):
         """One encoder layer: lift or binary (bits of each point), or pool (one code for each group of points)."""
         weights, bind = self._weights[layer.name], self.backend.bind
         if layer.op == "lift":
             return bind("lift", rows, weights.float_weight, weights.limit, out, None, None, offsets, None)
+        parts = (weights.byte_limit, out, None, None)
         if layer.op == "pool":
             limit = weights.byte_limit if layer.cells is None else weights.byte_limit[bucket(np.diff(offsets))]
-            return bind("layer", rows, weights.prepared, None, None, limit, out, offsets)
-        return bind("layer", rows, weights.prepared, weights.byte_limit, out, None, None, offsets)
+            parts = (None, None, limit, out)
+        if spans is None:
+            return bind("layer", rows, weights.prepared, *parts, offsets)
+        return bind("layer_spans", rows, weights.prepared, *parts, spans)
 
     def _lift(self, calls, layer, rows, offsets):
         """Bits of each point, and the code of each finest cell."""
@@ -222,6 +238,10 @@ class _Weights:
         if layer.op in ("binary", "pool") and layer.inputs <= MAX_POINT_WIDTH:
             limit = self.limit[None] if layer.cells is None else self.pool_limit
             self.byte_limit = limit.astype(np.uint8)  # (1, C), or (BUCKETS, C)
+
+    def prepared_bytes(self) -> int:
+        names = ("prepared", "shared", "byte_limit")
+        return sum(getattr(self, name).nbytes for name in names if hasattr(self, name))
 
 
 def _parts(clouds: int, n: int, parts: int) -> np.ndarray:

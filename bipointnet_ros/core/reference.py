@@ -12,6 +12,7 @@ import numpy as np
 
 from bipointnet_ros.core.bits import pack_bits
 
+DISTINCT_ROWS = 8192  # that are compared with one another
 _CHUNK = 4096  # rows whose (rows, C) distances are held at once
 
 
@@ -22,6 +23,11 @@ class Weights:
     bits: np.ndarray
     inputs: int
     layout: np.ndarray | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes besides the bits themselves."""
+        return 0 if self.layout is None else self.layout.nbytes
 
 
 class Reference:
@@ -80,6 +86,26 @@ class Reference:
                     fired |= (distances < pool_limit[s % len(pool_limit)]).any(0)
             if pool is not None:
                 pool[s] = pack_bits(fired) if np.ndim(fired) else 0
+
+    def layer_spans(self, x, prepared, own_limit, own, pool_limit, pool, spans):
+        """``layer`` for groups of rows that do not touch: spans (S, 2) int32; the rows between are left alone."""
+        for s, (a, b) in enumerate(spans.tolist()):
+            limits = (None if limit is None else limit[s % len(limit)][None] for limit in (own_limit, pool_limit))
+            outputs = (None if own is None else own[a:b], None if pool is None else pool[s : s + 1])
+            each = [part for pair in zip(limits, outputs) for part in pair]
+            self.layer(x[a:b], prepared, *each, None)
+
+    def distinct(self, x, offsets, spans):
+        """The distinct rows of each group, of each DISTINCT_ROWS of its rows, move to its front, in the order in which
+        they first appear; spans (S, 2) int32 = where they lie."""
+        for s, group in enumerate(_groups(offsets, len(x))):
+            kept = [x[:0]]
+            for a in range(group.start, group.stop, DISTINCT_ROWS):
+                rows = x[a : min(a + DISTINCT_ROWS, group.stop)]
+                kept.append(rows[np.sort(np.unique(rows, axis=0, return_index=True)[1])])
+            kept = np.concatenate(kept)
+            spans[s] = group.start, group.start + len(kept)
+            x[group.start : group.start + len(kept)] = kept
 
     def limits(self, code, prepared, limit, bucket, inputs: int, out):
         """out (S, C) uint8 = limit[bucket] - distance(code, shared weights), clamped to 0..inputs + 1."""

@@ -12,7 +12,8 @@
 
 #define BPN_WORDS(count) (((count) + 63) / 64)
 #define BPN_TILE_BYTES(C, W) ((size_t)BPN_WORDS(C) * 64 * 16 * (size_t)(W))
-#define BPN_PREPARED_BYTES(C, W) (BPN_TILE_BYTES(C, W) + (size_t)(C) * 84)
+#define BPN_CODE_BYTES(W) ((W) == 1 ? 24 : (W) == 2 ? 44 : 84) /* of a channel (slices.h): 2 for each group of inputs */
+#define BPN_PREPARED_BYTES(C, W) (BPN_TILE_BYTES(C, W) + (size_t)(C) * BPN_CODE_BYTES(W))
 #define BPN_LAYER_INPUTS 248 /* most inputs of a layer: distances are counted in bytes */
 
 struct bpn_backend {
@@ -32,6 +33,15 @@ struct bpn_backend {
     void (*layer)(const uint64_t *x, int32_t K, const uint8_t *prepared, int32_t C, const uint8_t *own_limit,
                   int32_t own_step, uint64_t *own, const uint8_t *pool_limit, int32_t pool_step, uint64_t *pool,
                   const int32_t *offsets, int32_t S);
+
+    /* layer for groups that do not touch: group s is rows spans[2 s]..spans[2 s + 1]; the rows between are left alone. */
+    void (*layer_spans)(const uint64_t *x, int32_t K, const uint8_t *prepared, int32_t C, const uint8_t *own_limit,
+                        int32_t own_step, uint64_t *own, const uint8_t *pool_limit, int32_t pool_step, uint64_t *pool,
+                        const int32_t *spans, int32_t S);
+
+    /* x (n, W): the distinct rows of each group (of each 8192 of its rows) move to its front, in the order in which they
+     * first appear; spans (S, 2) = where they lie. What lies behind them up to the next group does not matter any more. */
+    void (*distinct)(uint64_t *x, int32_t W, const int32_t *offsets, int32_t S, int32_t *spans);
 
     /* code (S, Sw) of Ks bits, weight (C, Sw), prepared of it or NULL, limit (buckets, C);
      * out (S, C) = limit[bucket[s]] - distance, clamped to 0..K + 1. */

@@ -1,6 +1,7 @@
 /* NEON, baseline ARMv8.0: a Raspberry Pi 3 and a Jetson Nano run it. */
 #if defined(__aarch64__)
 #include "common.h"
+#include "distinct.h"
 #include "link.h"
 #include "sort.h"
 
@@ -136,6 +137,8 @@ const struct bpn_backend bpn_neon = {
     .prepare = prepare,
     .lift = lift,
     .layer = layer,
+    .layer_spans = layer_spans,
+    .distinct = bpn_distinct,
     .limits = limits,
     .dense = dense,
     .merge = bpn_merge,

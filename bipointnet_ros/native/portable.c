@@ -1,5 +1,6 @@
 /* Portable C11 with the vectors of gcc and clang, for any little-endian CPU. */
 #include "common.h"
+#include "distinct.h"
 #include "link.h"
 #include "sort.h"
 
@@ -125,6 +126,8 @@ const struct bpn_backend bpn_portable = {
     .prepare = prepare,
     .lift = lift,
     .layer = layer,
+    .layer_spans = layer_spans,
+    .distinct = bpn_distinct,
     .limits = limits,
     .dense = dense,
     .merge = bpn_merge,

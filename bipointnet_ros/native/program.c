@@ -29,6 +29,13 @@ static void run_step(const struct bpn_backend *b, const struct bpn_step *step, i
         b->layer(P(0), I(1), P(2), I(3), FROM(4, (size_t)I(5)), I(5), P(6), FROM(7, (size_t)I(8)), I(8),
                  FROM(9, word_bytes(I(3))), FROM(10, sizeof(int32_t)), units);
         break;
+    case BPN_LAYER_SPANS:
+        b->layer_spans(P(0), I(1), P(2), I(3), FROM(4, (size_t)I(5)), I(5), P(6), FROM(7, (size_t)I(8)), I(8),
+                       FROM(9, word_bytes(I(3))), FROM(10, 2 * sizeof(int32_t)), units);
+        break;
+    case BPN_DISTINCT:
+        b->distinct(P(0), I(1), FROM(2, sizeof(int32_t)), units, FROM(4, 2 * sizeof(int32_t)));
+        break;
     case BPN_LIMITS:
         b->limits(FROM(0, word_bytes(I(2))), units, I(2), P(3), P(4), I(5), P(6), FROM(7, 1), I(8),
                   FROM(9, (size_t)I(5)));

@@ -1,6 +1,6 @@
 /* A program: bound operations in order, and pieces of the rows that each go through all of them, whatever the others do.
  *
- * An operation works on units: groups (lift, layer, merge), cells (limits) or rows (dense, logits). Piece i does the units
+ * An operation works on units: groups (lift, layer, layer_spans, distinct, merge), cells (limits) or rows (dense, logits). Piece i does the units
  * cuts[level][i]..cuts[level][i + 1] of each step; a step's level says what its units are. Rows of groups are found by
  * their offsets. The caller cuts so that no piece needs what another one writes. */
 #ifndef BPN_PROGRAM_H
@@ -10,7 +10,16 @@
 
 #define BPN_MOST_ARGUMENTS 14
 
-enum bpn_operation { BPN_LIFT, BPN_LAYER, BPN_LIMITS, BPN_DENSE, BPN_MERGE, BPN_LOGITS };
+enum bpn_operation {
+    BPN_LIFT,
+    BPN_LAYER,
+    BPN_LAYER_SPANS,
+    BPN_DISTINCT,
+    BPN_LIMITS,
+    BPN_DENSE,
+    BPN_MERGE,
+    BPN_LOGITS
+};
 
 union bpn_argument { /* 8 bytes */
     void *p;

@@ -34,7 +34,7 @@ struct sum6 {
     plane ones, twos, fours;
 };
 
-#define GROUPS 42 /* most groups: BPN_PREPARED_BYTES has room for their codes */
+#define GROUPS 42 /* most groups */
 
 struct slices {
     struct sum6 table[GROUPS][64]; /* by group of six inputs and their six weights */
@@ -171,7 +171,7 @@ BPN_INLINE plane sum_up(plane acc[8], const struct slices *slices, const uint16_
     return count > 1 ? wait[0] | wait[1] : wait[0]; /* at most one of them is set */
 }
 
-/* The sizes that are compiled; the groups that K does not fill hold zeros. */
+/* The sizes that are compiled (BPN_CODE_BYTES has room for their codes); the groups that K does not fill hold zeros. */
 static int groups_of(int K)
 {
     return K <= 36 ? 6 : K <= 72 ? 12 : K <= 132 ? 22 : GROUPS;

@@ -77,17 +77,17 @@ static void sliced_pool(const uint64_t *x, int n, int K, const uint16_t *codes, 
     }
 }
 
-/* Slices serve a layer with one row of limits for all groups, one wanted output, and groups that fill the lanes.
+/* Slices serve a layer with one row of limits, one wanted output, and groups that fill the lanes.
  * Returns whether it did the layer. */
 static int sliced_layer(const uint64_t *x, int32_t K, const uint16_t *codes, int32_t C, const uint8_t *own_limit,
                         int32_t own_step, uint64_t *own, const uint8_t *pool_limit, int32_t pool_step, uint64_t *pool,
                         const int32_t *offsets, int32_t S)
 {
     int n = offsets[S] - offsets[0];
-    if (own && !pool && own_step == 0 && n >= LANES / 2)
+    if (own && !pool && (own_step == 0 || S == 1) && n >= LANES / 2)
         sliced_own(x + (size_t)offsets[0] * BPN_WORDS((size_t)K), n, K, codes, C, own_limit,
                    own + (size_t)offsets[0] * BPN_WORDS((size_t)C));
-    else if (pool && !own && pool_step == 0 && n >= S * (LANES / 2))
+    else if (pool && !own && (pool_step == 0 || S == 1) && n >= S * (LANES / 2))
         for (int s = 0; s < S; s++)
             sliced_pool(x + (size_t)offsets[s] * (size_t)BPN_WORDS(K), offsets[s + 1] - offsets[s], K, codes, C,
                         pool_limit, pool + (size_t)s * BPN_WORDS((size_t)C));

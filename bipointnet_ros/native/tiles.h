@@ -130,6 +130,16 @@ static void layer(const uint64_t *x, int32_t K, const uint8_t *prepared, int32_t
     }
 }
 
+static void layer_spans(const uint64_t *x, int32_t K, const uint8_t *prepared, int32_t C, const uint8_t *own_limit,
+                        int32_t own_step, uint64_t *own, const uint8_t *pool_limit, int32_t pool_step, uint64_t *pool,
+                        const int32_t *spans, int32_t S)
+{
+    for (size_t s = 0; s < (size_t)S; s++)
+        layer(x, K, prepared, C, own ? own_limit + s * (size_t)own_step : NULL, own_step, own,
+              pool ? pool_limit + s * (size_t)pool_step : NULL, pool_step, pool ? pool + s * BPN_WORDS((size_t)C) : NULL,
+              spans + 2 * s, 1);
+}
+
 /* out = limit - distance, clamped to 0..K + 1, for count channels. */
 BPN_INLINE void shift_limits(const struct distances *d, const int16_t *limit, int count, int K, uint8_t *out)
 {

@@ -5,6 +5,7 @@
 
 #define BPN_HAS_POPCOUNT
 #include "common.h"
+#include "distinct.h"
 #include "link.h"
 #include "sort.h"
 

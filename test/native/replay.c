@@ -79,6 +79,8 @@ static void run(const struct bpn_backend *b, const struct call *call)
     switch (call->operation) {
     case 'L': b->lift(P(0), I(1), I(2), P(3), I(4), P(5), P(6), P(7), P(8), P(9), I(10), P(11)); break;
     case 'Y': b->layer(P(0), I(1), P(2), I(3), P(4), I(5), P(6), P(7), I(8), P(9), P(10), I(11)); break;
+    case 'Z': b->layer_spans(P(0), I(1), P(2), I(3), P(4), I(5), P(6), P(7), I(8), P(9), P(10), I(11)); break;
+    case 'U': b->distinct(P(0), I(1), P(2), I(3), P(4)); break;
     case 'S': b->limits(P(0), I(1), I(2), P(3), P(4), I(5), P(6), P(7), I(8), P(9)); break;
     case 'D': b->dense(P(0), I(1), I(2), P(3), I(4), P(5), P(6)); break;
     case 'M': b->merge(P(0), I(1), P(2), I(3), P(4)); break;
