@@ -6,6 +6,7 @@ cube, and where its edge is an odd number of voxels, the cube in the middle is c
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,11 +98,25 @@ class _Voxels:
         inside = (at - centre.T) * np.float32(2.0 / (cell * voxel))
         out |= {f"inside_{axis}": inside[i] for i, axis in enumerate("xyz")}
         out["count"] = np.log(self.sums[0]) - np.float32(np.log(self.count)) + _USUAL - 1.0
-        out |= self._shape("near", at, self._around(), 3.0 * voxel)
-        for k, starts in enumerate(self.offsets[:-1]):
-            size = np.diff(starts)
-            sums = np.add.reduceat(self.sums, starts[:-1], axis=1)
-            out |= self._shape(f"cell{k}", at, sums, self.grid.cells[k] * voxel, size)
+        return out | self._shapes(at)
+
+    def _shapes(self, at) -> dict[str, np.ndarray]:
+        """SHAPE of the voxels around each row and of its cell of each scale; all windows in one go, they are few."""
+        voxel, cells = self.grid.voxel, self.offsets[:-1]
+        edges = [3.0 * voxel, *(cell * voxel for cell in self.grid.cells)]
+        parts = [self._around(), *(np.add.reduceat(self.sums, starts[:-1], axis=1) for starts in cells)]
+        first = np.cumsum([0, *(part.shape[1] for part in parts)])
+        sums = np.concatenate(parts, axis=1)
+        mean = sums[1:4] / sums[0]
+        values = _shape(sums, mean, np.repeat(np.float32([edge * edge for edge in edges]), np.diff(first)))
+        values["count"] = np.log(sums[0]) - np.float32(np.log(self.count)) + _USUAL - 3.0
+        out, windows = {}, [slice(0, first[1])]  # of each row
+        windows += [np.repeat(np.arange(a, b), np.diff(starts)) for a, b, starts in zip(first[1:], first[2:], cells)]
+        for k, window in enumerate(windows):
+            name, reach = ("near", edges[0] / 3.0) if k == 0 else (f"cell{k - 1}", edges[k])
+            offset = (at - mean[:, window]) * np.float32(2.0 / reach)
+            out |= {f"{name}_{key}": value[window] for key, value in values.items()}
+            out |= {f"{name}_from_{axis}": offset[i] for i, axis in enumerate("xyz")}
         return out
 
     def _around(self) -> np.ndarray:
@@ -117,18 +132,8 @@ class _Voxels:
             total += sums[number[place + ((i * side + j) * side + k)]]
         return np.ascontiguousarray(total.T)
 
-    def _shape(self, group: str, at, sums, edge: float, size=None) -> dict[str, np.ndarray]:
-        """SHAPE of a window of the given edge from its sums; ``size``: rows of each window, else one each."""
-        mean = sums[1:4] / sums[0]
-        values = {"count": np.log(sums[0]) - np.float32(np.log(self.count)) + _USUAL - 3.0, **_shape(sums, mean, edge)}
-        if size is not None:
-            values = {key: np.repeat(value, size) for key, value in values.items()}
-            mean = np.repeat(mean, size, axis=1)
-        offset = (at - mean) * np.float32(6.0 / edge if size is None else 2.0 / edge)
-        values |= {f"from_{axis}": offset[i] for i, axis in enumerate("xyz")}
-        return {f"{group}_{key}": value for key, value in values.items()}
 
-
+@functools.lru_cache(maxsize=4)
 def _tables(side: int, cells) -> tuple[list[np.ndarray], list[int]]:
     """Three tables (side,) uint64 whose entries add up to a voxel's key, coarsest cell first; and the radix that
     divides a key to its voxel (1), to its cell of each scale, and to its cloud."""
@@ -142,13 +147,13 @@ def _tables(side: int, cells) -> tuple[list[np.ndarray], list[int]]:
     return [table.astype(np.uint64) for table in tables], radix
 
 
-def _shape(sums, mean, edge: float) -> dict[str, np.ndarray]:
-    """From sums (10, S): how like a line and a plane (-1..1), extents, and the normal's outer product (6 of 9 values).
-
-    The outer product has no sign to choose; it is 0 beyond its mean where the normal is not defined.
+def _shape(sums, mean, square) -> dict[str, np.ndarray]:
+    """From sums (10, S) over windows of squared edges ``square`` (S,): how like a line and a plane (-1..1), extents,
+    and the normal's outer product (6 of 9 values), which has no sign to choose; it is 0 beyond its mean where there is
+    no clear normal.
     """
     pairs = np.stack([mean[i] * mean[j] for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))])
-    moments = (sums[4:] / sums[0] - pairs) / np.float32(edge * edge)
+    moments = (sums[4:] / sums[0] - pairs) / square
     longest, middle, shortest = eigenvalues(moments, _FLOOR)
     moments[:3] += _FLOOR
     out = {
