@@ -1,10 +1,11 @@
 # The words to remember. Everything is installed into .venv and nothing needs root; make/setup says what is missing.
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint bench clean
 
 help:
 	@echo "make demo    label a real LiDAR drive with a real ROS 2 node, and draw it"
 	@echo "make test    run every test but the aarch64 group (ARGS=... goes to pytest)"
 	@echo "make lint    check style and format"
+	@echo "make bench   this engine against torch, onnxruntime and LiteRT on this machine (about 300 MB of downloads)"
 	@echo "make clean   remove .venv and everything that was built"
 
 demo:
@@ -19,6 +20,10 @@ lint:
 	@make/setup lint
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
+
+bench:
+	@make/setup bench
+	@.venv/bin/python benchmarks/versus.py $(ARGS)
 
 clean:
 	rm -rf .venv build install log *.egg-info .pytest_cache .ruff_cache demo/*.png
