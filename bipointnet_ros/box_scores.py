@@ -1,4 +1,4 @@
-"""Boxes against human ones: bird's-eye IoU, then precision and recall by class, range and IoU."""
+"""Boxes against human ones: bird's-eye IoU, precision and recall by class, range and IoU, numbers that last."""
 
 from __future__ import annotations
 
@@ -49,6 +49,40 @@ class BoxScores:
         ]
 
 
+class TrackScores:
+    """Whether the boxes of a thing keep one number from scan to scan. A true box that no box meets says nothing."""
+
+    def __init__(self):
+        self._number: dict[int, int] = {}  # of each true track, where it was last met
+        self._used: set[int] = set()
+        self.seen = self.kept = 0
+
+    def add(self, boxes, names, numbers, truth, true_names, tracks) -> None:
+        """One scan: as for BoxScores, and the number of each box and of each true one."""
+        for name in FEWEST:
+            ours, theirs = (_of(values, which, name) for values, which in ((boxes, names), (truth, true_names)))
+            number, track = (
+                np.asarray(values)[np.asarray(which, dtype=object) == name].tolist()
+                for values, which in ((numbers, names), (tracks, true_names))
+            )
+            for i, j in _pairs(overlaps(ours, theirs), OVERLAPS[0], np.ones(len(theirs), bool)):
+                if track[j] in self._number:
+                    self.seen += 1
+                    self.kept += self._number[track[j]] == number[i]
+                self._number[track[j]] = number[i]
+                self._used.add(number[i])
+
+    def summary(self) -> dict:
+        """tracks: things met at least once; numbers: that their boxes bore; kept: of their meetings after the first."""
+        return {
+            "tracks": len(self._number),
+            "numbers": len(self._used),
+            "seen_again": self.seen,
+            "switches": self.seen - self.kept,
+            "kept": _share(self.kept, self.seen),
+        }
+
+
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(B, 7), (T, 7) -> (B, T) intersection over union seen from above."""
     out = np.zeros((len(boxes), len(others)))
@@ -76,14 +110,19 @@ def points_inside(xyz, boxes) -> np.ndarray:
 def _matched(overlap, least, counted):
     """(B,) 1 = found a counted box, 0 = found none, -1 = found one that does not count; (T,) whether it was found."""
     hit, taken = np.zeros(overlap.shape[0], int), np.zeros(overlap.shape[1], bool)
-    used = np.zeros(overlap.shape[0], bool)
+    for i, j in _pairs(overlap, least, counted):
+        taken[j], hit[i] = True, 1 if counted[j] else -1
+    return hit, taken
+
+
+def _pairs(overlap, least, counted):
+    """(box, true box) of at least that IoU, each once, the highest first; those that count choose before the others."""
+    used, taken = np.zeros(overlap.shape[0], bool), np.zeros(overlap.shape[1], bool)
     pairs = np.argwhere(overlap >= least)
-    order = np.lexsort((-overlap[tuple(pairs.T)], ~counted[pairs[:, 1]]))  # those that count choose first
-    for i, j in pairs[order]:
+    for i, j in pairs[np.lexsort((-overlap[tuple(pairs.T)], ~counted[pairs[:, 1]]))].tolist():
         if not used[i] and (not taken[j] or not counted[j]):
             used[i] = taken[j] = True
-            hit[i] = 1 if counted[j] else -1
-    return hit, taken
+            yield i, j
 
 
 def _of(boxes, names, name):

@@ -172,6 +172,10 @@ def _table(scores: dict):
     yield f"{'ms_per_cloud':20} {scores['ms_per_cloud']:7.2f}   ({how})"
     if "boxes" in scores:
         yield from ("", *_box_table(scores["boxes"]))
+    if "tracks" in scores:
+        yield "instances: {seen_again} times a thing was seen again, {switches} times under another number".format(
+            **scores["tracks"]
+        )
 
 
 def _box_table(rows):

@@ -7,10 +7,11 @@ import time
 import numpy as np
 
 from bipointnet_ros.arrays import FileError
-from bipointnet_ros.box_scores import BoxScores
+from bipointnet_ros.box_scores import BoxScores, TrackScores
 from bipointnet_ros.core import ground
 from bipointnet_ros.core.blueprint import CLASSIFICATION
 from bipointnet_ros.core.pipeline import Pipeline, Result
+from bipointnet_ros.core.tracking import Tracker
 from bipointnet_ros.dataset import Objects, Scenes
 from bipointnet_ros.scores import Confusion
 
@@ -57,7 +58,7 @@ class _Run:
         return {**self._accuracies(1), "accuracy": _by_name(self.confusion.classes, recall)}
 
     def scenes(self, data: Scenes, step) -> dict:
-        rule, answered, boxes = Rule(data), 0, None if data.boxes is None else BoxScores()
+        rule, answered, boxes = Rule(data), 0, None if data.boxes is None else _Boxes(data, self.pipe)
         for f in range(len(data)):
             xyz, intensity, truth = data.scan(f)
             result = self._process(xyz, intensity)
@@ -65,7 +66,7 @@ class _Run:
             self.confusion.add(truth, self._index[result.label])
             rule.add(xyz, truth)
             if boxes is not None:
-                boxes.add(xyz, *given_boxes(result.objects), *data.boxes_of(f)[:2])
+                boxes.add(f, xyz, result.objects)
             step(f + 1, len(data))
         iou = self.confusion.iou()
         scores = {
@@ -76,7 +77,7 @@ class _Run:
             "coverage": answered / max(len(data.xyz), 1),
             "rule_miou": rule.miou(),
         }
-        return scores if boxes is None else {**scores, "boxes": boxes.rows()}
+        return scores if boxes is None else {**scores, **boxes.summary()}
 
     def _process(self, xyz, intensity) -> Result:
         if not self.milliseconds:
@@ -89,6 +90,27 @@ class _Run:
     def _accuracies(self, fewest: int) -> dict:
         mean = self.confusion.mean(self.confusion.recall(), fewest)
         return {"overall_accuracy": _number(self.confusion.overall()), "mean_class_accuracy": _number(mean)}
+
+
+class _Boxes:
+    """Boxes of one evaluation, and their numbers where the data follow things over time."""
+
+    def __init__(self, data: Scenes, pipe: Pipeline):
+        self._data, self._boxes, self._tracks = data, BoxScores(), None
+        if data.box_track is not None and data.stamp is not None:
+            self._tracks, self._tracker, self._gate = TrackScores(), Tracker(), pipe.config.track_gate
+
+    def add(self, f: int, xyz, objects) -> None:
+        truth, true_names, tracks = self._data.boxes_of(f)
+        self._boxes.add(xyz, *given_boxes(objects), truth, true_names)
+        if self._tracks is not None:
+            objects = self._tracker.numbered(objects, self._data.stamp[f], "", self._gate)
+            numbers = [one.instance for one in objects]
+            self._tracks.add(*given_boxes(objects), numbers, truth, true_names, tracks)
+
+    def summary(self) -> dict:
+        rows = {"boxes": self._boxes.rows()}
+        return rows if self._tracks is None else {**rows, "tracks": self._tracks.summary()}
 
 
 class Rule:

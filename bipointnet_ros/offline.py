@@ -18,6 +18,7 @@ from bipointnet_ros.core.classes import colours
 from bipointnet_ros.core.config import Config
 from bipointnet_ros.core.network import Network
 from bipointnet_ros.core.pipeline import Pipeline, Result
+from bipointnet_ros.core.tracking import Tracker
 from bipointnet_ros.pointcloud2 import labeled_cloud
 
 LABELED_TOPIC = "/bipointnet/labeled_points"  # as the node calls it
@@ -52,8 +53,9 @@ def label(pipe: Pipeline, sources, folder, topic: str = ""):
     if times > 1:
         raise FileError(f"{times} inputs would all be written as '{stem}.labels.npz': label them one by one")
     for source in sources:
+        tracker = Tracker()
         for cloud in recordings.clouds(source, topic):
-            result, spent = _timed(pipe, cloud)
+            result, spent = _timed(pipe, cloud, tracker)
             written = files.write_labels(folder, cloud.name, cloud.xyz, result, pipe.model.classes)
             yield Labelled(cloud.source, cloud.xyz, result, spent, written)
 
@@ -63,20 +65,23 @@ def label_bag(pipe: Pipeline, source, out, topic: str = "", tell=lambda left_out
 
     tell: is called with the topics that cannot be copied, if there are any.
     """
-    palette = colours(pipe.model.classes)
+    palette, tracker = colours(pipe.model.classes), Tracker()
     with LabeledBag(Bag(source, topic), out, LABELED_TOPIC) as copy:
         if copy.left_out:
             tell(copy.left_out)
         for cloud in recordings.bag_clouds(copy.bag, copy.clouds()):
-            result, spent = _timed(pipe, cloud)
+            result, spent = _timed(pipe, cloud, tracker)
             copy.write(cloud.time, labeled_cloud(cloud.msg, result, palette))
             yield Labelled(cloud.source, cloud.xyz, result, spent, (Path(out),))
 
 
-def _timed(pipe: Pipeline, cloud: recordings.Cloud) -> tuple[Result, float]:
-    """The answer, and the milliseconds that it took."""
+def _timed(pipe: Pipeline, cloud: recordings.Cloud, tracker: Tracker) -> tuple[Result, float]:
+    """The answer, and the milliseconds that it took; objects of a bag are followed as the node follows them."""
     start = time.perf_counter()
     result = pipe.process(cloud.xyz, cloud.intensity)
+    if cloud.msg is not None:
+        stamp = cloud.msg.header.stamp
+        result = tracker.follow(result, stamp.sec + stamp.nanosec / 1e9, cloud.msg.header.frame_id, pipe.config)
     return result, (time.perf_counter() - start) * 1e3
 
 

@@ -11,7 +11,7 @@ from bipointnet_ros.core.kernels import Native, prepared_bytes
 from bipointnet_ros.core.reference import Reference, distance
 
 _LETTERS = {"lift": "L", "layer": "Y", "limits": "S", "dense": "D", "merge": "M", "logits": "G", "argsort": "A"}
-_LETTERS |= {"layer_spans": "Z", "distinct": "U"}
+_LETTERS |= {"layer_spans": "Z", "distinct": "U", "link": "K"}
 _LETTERS |= {"extremes": "E", "segment_max": "X"}
 
 
@@ -71,6 +71,7 @@ def recording(seed: int, rounds: int) -> Recorder:
             _merge,
             _logits,
             _argsort,
+            _link,
             _extremes,
             _segment_max,
         ):
@@ -162,6 +163,12 @@ def _logits(recorder, rng):
 def _argsort(recorder, rng):
     keys = rng.integers(0, 2**64, rng.integers(1, 500), np.uint64) >> np.uint64(rng.integers(0, 64))
     recorder.record("argsort", [keys, np.zeros(len(keys), np.int32)], [1])
+
+
+def _link(recorder, rng):
+    xy = np.unique(rng.integers(-20, 20, (int(rng.integers(0, 300)), 2), np.int32), axis=0)
+    reach = rng.integers(0, 32**2, len(xy), np.int32) >> int(rng.integers(0, 10))
+    recorder.record("link", [xy, reach, np.zeros(len(xy), np.int32)], [2])
 
 
 def _extremes(recorder, rng):

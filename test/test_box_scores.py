@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bipointnet_ros.box_scores import RANGES, BoxScores, overlaps, points_inside
+from bipointnet_ros.box_scores import RANGES, BoxScores, TrackScores, overlaps, points_inside
 
 
 def box(x, y, length=4.0, width=2.0, yaw=0.0):
@@ -91,3 +91,13 @@ def test_a_scan_without_boxes():
     judge.add(np.zeros((0, 3)), np.zeros((0, 7)), [], np.zeros((0, 7)), [])
     judge.add(filled(box(5, 5)), np.zeros((0, 7)), [], np.array([box(5, 5)]), ["vehicle"])
     assert sum(r["true"] for r in judge.rows()) == 4  # two IoUs, 0-10 m and 0-25 m
+
+
+def test_numbers_that_last_and_numbers_that_switch():
+    judge, truth = TrackScores(), np.array([box(5, 5), box(5, -5)])
+    for numbers in ([1, 2], [1, 3], [1, 3]):
+        judge.add(truth, ["vehicle"] * 2, numbers, truth, ["vehicle"] * 2, [70, 80])
+    judge.add(truth[:0], [], [], truth, ["vehicle"] * 2, [70, 80])
+    judge.add(truth[::-1], ["vehicle"] * 2, [3, 9], truth, ["vehicle"] * 2, [70, 80])
+    assert judge.summary() == {"tracks": 2, "numbers": 4, "seen_again": 6, "switches": 2, "kept": 4 / 6}
+    assert TrackScores().summary()["kept"] is None

@@ -20,6 +20,7 @@ class Known:
     """A pipeline that answers what it was told to, one label array a cloud, once it has been warmed up."""
 
     backend_name = "known"
+    config = Config()
     objects = ()
 
     def __init__(self, task, classes, answers):
@@ -84,9 +85,34 @@ def test_boxes_are_judged_where_the_data_have_some():
     data = Scenes(xyz, np.array([0, 100]), ("ground", "vehicle"), np.ones(100, np.uint8), None, None, box, zero, one)
     pipe = Known(SEGMENTATION, data.classes, [[2] * 100])
     pipe.objects = (Object(1, 2, "vehicle", 1.0, box[0, :3], box[0, 3:6], 0.0, 100),)
-    rows = evaluation.evaluate(pipe, data)["boxes"]
-    right = [row for row in rows if row["class"] == "vehicle" and row["true"]]
+    scores = evaluation.evaluate(pipe, data)
+    right = [row for row in scores["boxes"] if row["class"] == "vehicle" and row["true"]]
     assert len(right) == 4 and all(row["recall"] == row["precision"] == 1.0 for row in right)
+    assert "tracks" not in scores
+
+
+def test_numbers_are_judged_where_the_data_follow_things():
+    """A car in three scans, the last of them after a jump back in time."""
+    rng = np.random.default_rng(0)
+    xyz = (rng.uniform(-0.5, 0.5, (300, 3)) * [4.4, 1.8, 1.5] + [12, 0, 0.75]).astype(np.float32)
+    boxes, frames = np.float32([[12, 0, 0.75, 4.4, 1.8, 1.5, 0.0]] * 3), np.arange(3)
+    label, stamp = np.ones(300, np.uint8), np.array([5.0, 5.1, 2.0])
+    data = Scenes(
+        xyz,
+        np.arange(4) * 100,
+        ("ground", "vehicle"),
+        label,
+        None,
+        stamp,
+        boxes,
+        frames,
+        np.ones(3, int),
+        np.full(3, 7),
+    )
+    pipe = Known(SEGMENTATION, data.classes, [[2] * 100] * 3)
+    pipe.objects = (Object(1, 2, "vehicle", 1.0, boxes[0, :3], boxes[0, 3:6], 0.0, 100),)
+    tracks = evaluation.evaluate(pipe, data)["tracks"]
+    assert (tracks["tracks"], tracks["seen_again"], tracks["switches"]) == (1, 2, 1)
 
 
 def test_the_rule_needs_a_class_ground():

@@ -82,6 +82,17 @@ class Config:
         _BOX_OFF, "the opposite corner of the vehicle's own box", **_METRES
     )
     min_confidence: float = _parameter(0.0, "answers of lower confidence become label 0", low=0.0, high=1.0, live=True)
+    track: bool = _parameter(
+        True, "an object keeps its instance number from cloud to cloud; false = each cloud is numbered anew", live=True
+    )
+    track_gate: float = _parameter(
+        2.0,
+        "how far from where it is expected an object may be found and keep its number",
+        unit="m",
+        low=0.0,
+        high=100.0,
+        live=True,
+    )
     max_rate: float = _parameter(
         0.0, "most clouds answered per second; 0 = as they come", unit="Hz", low=0.0, high=1000.0, live=True
     )

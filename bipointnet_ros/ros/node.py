@@ -17,6 +17,7 @@ from sensor_msgs.msg import PointCloud2
 
 from bipointnet_ros.core.config import ConfigError
 from bipointnet_ros.core.pipeline import CloudError, Pipeline
+from bipointnet_ros.core.tracking import Tracker
 from bipointnet_ros.ros import bond, parameters, process, transport
 from bipointnet_ros.ros.frames import FrameError, Frames
 from bipointnet_ros.ros.gaps import Gaps
@@ -43,6 +44,7 @@ class PerceptionNode(LifecycleNode):
         self.config = parameters.declare(self)
         self.finished, self.status = threading.Event(), 0
         self.pipeline = self.outputs = self.subscription = self._worker = self._frames = self._bond = None
+        self._tracker = None
         self.problem = ""  # why configuring failed
         self._patience = None  # s to wait for the cloud in work; None = as long as it takes
         self._statistics, self._gaps, self._limit = Statistics(), Gaps(), RateLimit()
@@ -94,6 +96,7 @@ class PerceptionNode(LifecycleNode):
         _warm(p)
         if self.config.output_frame:
             self._frames = Frames(self, self.config.output_frame)
+        self._tracker = Tracker()
         self.outputs = Outputs(self)
         self.outputs.publish_classes(p.model.classes)
         self._watch.look_at_shared_memory()
@@ -148,7 +151,7 @@ class PerceptionNode(LifecycleNode):
 
     def _on_cloud(self, msg):
         self._statistics.receive()
-        self._gaps.see(msg.header.stamp.sec + msg.header.stamp.nanosec / 1e9)
+        self._gaps.see(_seconds(msg.header.stamp))
         if not self.outputs.is_heard():
             self._statistics.drop("no_listener")
         elif not self._limit.allows(self.config.max_rate, time.monotonic()):
@@ -164,7 +167,7 @@ class PerceptionNode(LifecycleNode):
             xyz, intensity = read_xyz(msg)
             result = pipeline.process(xyz, intensity)
             move = self._frames and self._frames.move(msg.header)
-            self.outputs.publish(Answer(msg, xyz, result, pipeline).moved(move))
+            self.outputs.publish(Answer(msg, xyz, result, pipeline).moved(move).followed(self._tracker))
         except (MessageError, CloudError) as error:
             self._statistics.drop("bad_cloud")
             self._watch.say("bad_cloud", f"a cloud was dropped: {error}")
@@ -197,6 +200,10 @@ class PerceptionNode(LifecycleNode):
         before, (self.config, self.pipeline) = self.pipeline, changed
         if before is not None and before.model is not self.pipeline.model:
             self.outputs.publish_classes(self.pipeline.model.classes)
+
+
+def _seconds(stamp) -> float:
+    return stamp.sec + stamp.nanosec / 1e9
 
 
 def _sentence(error: Exception) -> str:

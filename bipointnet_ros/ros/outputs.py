@@ -15,6 +15,7 @@ from visualization_msgs.msg import MarkerArray
 from bipointnet_ros.core import points
 from bipointnet_ros.core.classes import UNKNOWN, colours
 from bipointnet_ros.core.pipeline import Pipeline, Result
+from bipointnet_ros.core.tracking import Tracker
 from bipointnet_ros.ros.frames import Move
 from bipointnet_ros.ros.markers import markers
 from bipointnet_ros.ros.messages import labeled_cloud, moved, subset
@@ -41,6 +42,12 @@ class Answer:
         msg = moved(self.msg, move.header, move.rotation, move.translation)
         objects = tuple(one.moved(move.rotation, move.translation) for one in self.result.objects)
         return replace(self, msg=msg, result=replace(self.result, objects=objects))
+
+    def followed(self, tracker: Tracker) -> Answer:
+        """The same with numbers of objects that last, in the frame of the answer."""
+        header = self.msg.header
+        stamp = header.stamp.sec + header.stamp.nanosec / 1e9
+        return replace(self, result=tracker.follow(self.result, stamp, header.frame_id, self.pipeline.config))
 
     @property
     def colours(self) -> np.ndarray:
