@@ -151,7 +151,7 @@ class PerceptionNode(LifecycleNode):
 
     def _on_cloud(self, msg):
         self._statistics.receive()
-        self._gaps.see(_seconds(msg.header.stamp))
+        self._gaps.see(msg.header.stamp.sec + msg.header.stamp.nanosec / 1e9)
         if not self.outputs.is_heard():
             self._statistics.drop("no_listener")
         elif not self._limit.allows(self.config.max_rate, time.monotonic()):
@@ -200,10 +200,6 @@ class PerceptionNode(LifecycleNode):
         before, (self.config, self.pipeline) = self.pipeline, changed
         if before is not None and before.model is not self.pipeline.model:
             self.outputs.publish_classes(self.pipeline.model.classes)
-
-
-def _seconds(stamp) -> float:
-    return stamp.sec + stamp.nanosec / 1e9
 
 
 def _sentence(error: Exception) -> str:
