@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# The tensors of tests are small: one thread is faster, and a second one that spins slows whatever else runs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Processes that tests start find the package that is under test, installed or not.
 _PATHS = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH")]
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _PATHS))

@@ -13,6 +13,7 @@ from bipointnet_ros.core.reference import Reference, distance
 _LETTERS = {"lift": "L", "layer": "Y", "limits": "S", "dense": "D", "merge": "M", "logits": "G", "argsort": "A"}
 _LETTERS |= {"layer_spans": "Z", "distinct": "U", "link": "K"}
 _LETTERS |= {"extremes": "E", "segment_max": "X"}
+_LETTERS |= {"signs": "s", "gram": "g", "inside": "i", "scatter": "c", "selected": "e"}
 
 
 class Recorder(Native):
@@ -27,14 +28,15 @@ class Recorder(Native):
     def record(self, operation: str, arguments: list, outputs: list[int]):
         """``arguments`` as the backend takes them, prepared ones as (reference's, recorder's)."""
         getattr(Reference(), operation)(*(a[0] if isinstance(a, tuple) else a for a in arguments))
-        self._outputs = {id(arguments[i]) for i in outputs}
+        self._outputs, self._before = {id(arguments[i]) for i in outputs}, None
         self.bind(operation, *(a[1] if isinstance(a, tuple) else a for a in arguments))
 
     def weights(self, weight, inputs):
         return Reference().prepare(weight, inputs), self.prepare(weight, inputs)
 
-    def training(self, operation: str, arguments: list, outputs: list):
-        self._outputs = {id(a) for a in outputs}
+    def training(self, operation: str, arguments: list, outputs: list, before=None):
+        """``before``: what the only output holds before the call, where it is read, too."""
+        self._outputs, self._before = {id(a) for a in outputs}, before
         self._bound(operation, *arguments)
 
     def _bound(self, operation, *arguments):
@@ -54,6 +56,8 @@ class Recorder(Native):
             return struct.pack("<2i", ord("I"), a)
         if id(a) in self._weights:
             return self._weights[id(a)]
+        if id(a) in self._outputs and self._before is not None:
+            return struct.pack("<2i", ord("U"), a.nbytes) + self._before.tobytes() + a.tobytes()
         return struct.pack("<2i", ord("O" if id(a) in self._outputs else "A"), a.nbytes) + a.tobytes()
 
 
@@ -74,6 +78,8 @@ def recording(seed: int, rounds: int) -> Recorder:
             _link,
             _extremes,
             _segment_max,
+            _packed_rows,
+            _chosen,
         ):
             case(recorder, rng)
     return recorder
@@ -189,3 +195,32 @@ def _segment_max(recorder, rng):
     value = np.array([z[a:b].max(0) for a, b in ranges], np.float32)
     row = np.array([a + z[a:b].argmax(0) for a, b in ranges], np.int32)
     recorder.training("segment_max", [z, offsets, len(ranges), channels, value, row], [value, row])
+
+
+def _packed_rows(recorder, rng):
+    width, n = rng.integers(1, [257, 1500])
+    signs = rng.random((n, width)) < 0.5
+    x, values = bits.pack_bits(signs), rng.standard_normal((n, width), np.float32)
+    plain = np.where(signs, np.float32(1.0), np.float32(-1.0))
+    recorder.training("signs", [x, n, width, plain], [plain])
+    kept = np.where(signs, values, np.float32(0.0))
+    recorder.training("inside", [x, n, width, kept], [kept], values)
+    counts = ((n - plain.T @ plain) / 2).astype(np.int32)
+    np.fill_diagonal(counts, signs.sum(0))
+    recorder.training("gram", [x, n, width, counts], [counts])
+
+
+def _chosen(recorder, rng):
+    """One entry after the other, so that the sums are rounded as the kernels round them."""
+    (groups, channels, width), n, first = rng.integers(1, [4, 40, 257]), 30, 7
+    gradient = rng.standard_normal((groups, channels), np.float32) * (rng.random((groups, channels)) < 0.7)
+    gradient, row = gradient.astype(np.float32), rng.integers(first, first + n, (groups, channels)).astype(np.int32)
+    weight, before = (rng.standard_normal(shape, np.float32) for shape in ((channels, width), (n, width)))
+    signs = rng.random((first + n, width)) < 0.5
+    rows, sums = before.copy(), np.zeros((channels, width), np.float32)
+    for s, c in np.argwhere(gradient):
+        rows[row[s, c] - first] += gradient[s, c] * weight[c]
+        sums[c] += gradient[s, c] * np.where(signs[row[s, c]], np.float32(1.0), np.float32(-1.0))
+    entries = [gradient, row, gradient.size, channels]
+    recorder.training("scatter", [*entries, weight, width, first, rows], [rows], before)
+    recorder.training("selected", [*entries, bits.pack_bits(signs), width, sums], [sums])

@@ -25,6 +25,11 @@ _SIGNATURES = {
     "link": "ppip",
     "extremes": "pppiiippp",
     "segment_max": "ppiipp",
+    "signs": "piip",
+    "gram": "piip",
+    "inside": "piip",
+    "scatter": "ppiipiip",
+    "selected": "ppiipip",
 }
 
 

@@ -34,6 +34,11 @@ const struct bpn_backend bpn_avx512 = {
     .link = bpn_link,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
+    .signs = signs,
+    .gram = gram,
+    .inside = inside,
+    .scatter = scatter,
+    .selected = selected,
 };
 
 #if defined(__clang__)

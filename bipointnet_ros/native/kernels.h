@@ -73,6 +73,24 @@ struct bpn_backend {
 
     /* Training: per (group, channel) the largest z and its first row. z (n, C), no group empty, no NaN. */
     void (*segment_max)(const float *z, const int32_t *offsets, int32_t S, int32_t C, float *value, int32_t *row);
+
+    /* Training, of x (n, W) with K <= 256 inputs: out (n, K) = their signs, +-1. */
+    void (*signs)(const uint64_t *x, int32_t n, int32_t K, float *out);
+
+    /* Training: out (K, K), in how many rows inputs i and j differ; on the diagonal in how many input i is 1. */
+    void (*gram)(const uint64_t *x, int32_t n, int32_t K, int32_t *out);
+
+    /* Training: gradient (n, K) becomes 0 where the bit of mask (n, W) is. */
+    void (*inside)(const uint64_t *mask, int32_t n, int32_t K, float *gradient);
+
+    /* Training, gradient and row of count = S C entries, channel by channel: out[row - first] (.., K) += gradient weight
+     * (C, K). */
+    void (*scatter)(const float *gradient, const int32_t *row, int32_t count, int32_t C, const float *weight, int32_t K,
+                    int32_t first, float *out);
+
+    /* Training: out (C, K) = sum over the entries of gradient times the signs of x[row]. */
+    void (*selected)(const float *gradient, const int32_t *row, int32_t count, int32_t C, const uint64_t *x, int32_t K,
+                     float *out);
 };
 
 extern const struct bpn_backend bpn_portable;

@@ -125,6 +125,7 @@ BPN_INLINE int long_distance(const uint64_t *x, const uint64_t *weight, int32_t 
 
 #define DISTANCE long_distance
 #include "dense.h"
+#include "train.h"
 
 static int supported(void)
 {
@@ -147,6 +148,11 @@ const struct bpn_backend bpn_neon = {
     .link = bpn_link,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
+    .signs = signs,
+    .gram = gram,
+    .inside = inside,
+    .scatter = scatter,
+    .selected = selected,
 };
 #else
 typedef int bpn_neon_needs_aarch64; /* C11 wants a declaration in every file */

@@ -114,6 +114,7 @@ static void lift(const float *x, int32_t n, int32_t F, const float *weight, int3
 
 #define DISTANCE bpn_distance
 #include "dense.h"
+#include "train.h"
 
 static int supported(void)
 {
@@ -136,4 +137,9 @@ const struct bpn_backend bpn_portable = {
     .link = bpn_link,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
+    .signs = signs,
+    .gram = gram,
+    .inside = inside,
+    .scatter = scatter,
+    .selected = selected,
 };

@@ -146,5 +146,6 @@ BPN_INLINE int long_distance(const uint64_t *x, const uint64_t *weight, int32_t 
 
 #define DISTANCE long_distance
 #include "dense.h"
+#include "train.h"
 
 #endif

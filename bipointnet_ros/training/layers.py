@@ -7,13 +7,17 @@ and what follows is one rounded multiplication and one rounded addition, so the 
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import nn
 
 from bipointnet_ros.core.aggregation import bucket, bucket_deltas, delta
+from bipointnet_ros.training import codes as packed_codes
 from bipointnet_ros.training import packed
-from bipointnet_ros.training.binarizers import METHODS, BiPointNet, sign
+from bipointnet_ros.training.binarizers import METHODS, BiPointNet, Bnn, sign
+from bipointnet_ros.training.codes import Codes, Values, dense
 from bipointnet_ros.training.norm import BatchNorm, product_moments
 
 _HUGE = float(np.finfo(np.float32).max)
@@ -44,13 +48,26 @@ class Binary(nn.Module):
             return self.norm.frozen(alpha)
         return self.norm.batch(*product_moments(codes, weight), len(codes), alpha)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.linear.calibrate(x)
-        codes, weight = self.linear.activate(x), self.weight()
+    def forward(self, x: torch.Tensor | Values) -> torch.Tensor | Values:
+        codes, weight = self.activate(x), self.weight()
         scale, shift = self.affine(codes, weight)
-        if self.training:
+        if not self.training:
+            return self.values(codes @ weight.T)
+        if not isinstance(codes, Codes):
             return torch.addmm(shift, codes, (weight * scale[:, None]).T)
-        return self.values(codes @ weight.T)
+        return Values(
+            lambda: packed_codes.of_layer(codes, weight, scale, shift),
+            lambda: torch.addmm(shift, codes.signs(), (weight * scale[:, None]).T),
+        )
+
+    def activate(self, x: torch.Tensor | Values) -> torch.Tensor | Codes:
+        """The +-1 that the product sees: packed where x was put off and its signs are all that is wanted."""
+        if not getattr(self.linear, "calibrated", True):
+            with torch.no_grad():
+                self.linear.calibrate(dense(x))
+        if isinstance(x, Values) and not self.real and type(self.linear).activate is Bnn.activate:
+            return x.codes()
+        return self.linear.activate(dense(x))
 
     def values(self, dot: torch.Tensor) -> torch.Tensor:
         """(..., C) integer products -> what evaluation mode makes of them; the exporter tabulates it."""
@@ -79,14 +96,18 @@ class Pool(Binary):
         return torch.tensor(shifts, dtype=torch.float32)[:, None]
 
     def forward(self, x: torch.Tensor, offsets: np.ndarray) -> torch.Tensor:
-        self.linear.calibrate(x)
-        codes, weight = self.linear.activate(x), self.weight()
+        codes, weight = self.activate(x), self.weight()
         scale, shift = self.affine(codes, weight)
         if self.aggregation == "ema-avg":
-            return segment_mean(codes, offsets) @ weight.T * scale + shift
+            rows = codes.signs() if isinstance(codes, Codes) else codes
+            return segment_mean(rows, offsets) @ weight.T * scale + shift
         flip = torch.where(scale >= 0, 1.0, -1.0)  # the maximum of scale * dot is at the smallest dot where scale < 0
-        largest = packed.largest_product if self.real else packed.largest_dot
-        dot = flip * largest(codes, weight * flip[:, None], offsets)
+        largest = (
+            codes.largest_dot
+            if isinstance(codes, Codes)
+            else partial(packed.largest_product if self.real else packed.largest_dot, codes)
+        )
+        dot = flip * largest(weight * flip[:, None], offsets)
         return (dot * scale + shift) + self.offset(np.diff(offsets))
 
 
@@ -125,8 +146,11 @@ class Lift(nn.Module):
         mean, covariance = packed.moments(x)
         var = (self.weight * (covariance @ self.weight)).sum(0).clamp_min(0.0)
         scale, shift = self.norm.batch(mean @ self.weight, var, len(x))
-        z = torch.addmm(shift, x, self.weight * scale)
-        return z, None if offsets is None else packed.segment_max(z, offsets) + _cell_delta(offsets)
+        weight = self.weight * scale
+        if offsets is None:
+            return Values(lambda: packed_codes.of_points(x, weight, shift), lambda: torch.addmm(shift, x, weight)), None
+        z = torch.addmm(shift, x, weight)
+        return z, packed.segment_max(z, offsets) + _cell_delta(offsets)
 
     @torch.no_grad()
     def folded(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -65,3 +65,51 @@ def _functions(backend: str):
     if backend and backend not in found:
         raise ValueError(f"backend must be one of {', '.join(found)}, which run here, got '{backend}'")
     return found[backend or next(iter(found))]
+
+
+def signs(bits: np.ndarray, width: int, out: np.ndarray):
+    """out (n, width) float32 becomes the +-1 that the rows of bits (n, W) uint64 stand for."""
+    _functions("").signs(library.address(bits), len(bits), width, library.address(_rows(out, bits, width)))
+
+
+def gram(bits: np.ndarray, width: int) -> np.ndarray:
+    """(width, width) int32: in how many rows two inputs differ; on the diagonal, in how many the input is +1."""
+    out = np.empty((width, width), np.int32)
+    _functions("").gram(library.address(_packed(bits, width)), len(bits), width, library.address(out))
+    return out
+
+
+def inside(mask: np.ndarray, gradient: np.ndarray):
+    """gradient (n, K) float32 becomes 0 where the bit of mask (n, W) uint64 is."""
+    width = gradient.shape[1]
+    _functions("").inside(library.address(mask), len(mask), width, library.address(_rows(gradient, mask, width)))
+
+
+def scatter(gradient, row, weight, first: int, out):
+    """out[row[s, c] - first] += gradient[s, c] weight[c], for row (S, C) int32, weight (C, K), out (n, K) float32."""
+    if row.size and not (first <= row.min() and row.max() < first + len(out)):
+        raise ValueError(f"rows must lie within {first} to {first + len(out)}, got {row.min()} to {row.max()}")
+    (channels, width), where = weight.shape, (library.address(a) for a in (gradient, row))
+    _functions("").scatter(*where, row.size, channels, library.address(weight), width, first, library.address(out))
+
+
+def selected(gradient, row, bits: np.ndarray, width: int) -> np.ndarray:
+    """(C, width) float32: for each channel the sum over s of gradient[s, c] times the signs of bits[row[s, c]]."""
+    out = np.empty((row.shape[1], width), np.float32)
+    where = [library.address(a) for a in (gradient, row)]
+    _functions("").selected(*where, row.size, row.shape[1], library.address(bits), width, library.address(out))
+    return out
+
+
+def _packed(bits, width: int):
+    words = -(-width // 64)
+    if bits.dtype != np.uint64 or bits.shape[1:] != (words,) or words > MAX_WORDS or not bits.flags.c_contiguous:
+        raise ValueError(f"bits must be contiguous uint64 (n, {words}) of up to {MAX_WORDS} words, got {bits.shape}")
+    return bits
+
+
+def _rows(values, bits, width: int):
+    _packed(bits, width)
+    if values.dtype != np.float32 or values.shape != (len(bits), width) or not values.flags.c_contiguous:
+        raise ValueError(f"values must be contiguous float32 ({len(bits)}, {width}), got {values.dtype} {values.shape}")
+    return values

@@ -53,11 +53,11 @@ class BatchNorm(nn.Module):
 
 
 def product_moments(rows, weight) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and variance (C,) of rows @ weight.T; for many rows without computing it (docs/training.md)."""
-    if len(rows) < 4 * weight.shape[1]:
+    """Mean and variance (C,) of rows @ weight.T; for many rows, or Codes, without computing it (docs/training.md)."""
+    if isinstance(rows, torch.Tensor) and len(rows) < 4 * weight.shape[1]:
         var, mean = torch.var_mean(rows @ weight.T, 0, correction=0)
         return mean, var
-    mean, covariance = packed.moments(rows)
+    mean, covariance = packed.moments(rows) if isinstance(rows, torch.Tensor) else rows.moments()
     return weight @ mean, ((weight @ covariance) * weight).sum(1).clamp_min(0.0)
 
 

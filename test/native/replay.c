@@ -3,6 +3,7 @@
  * usage: replay FILE; test/recorded.py writes the file. All integers are little-endian int32. The file is a row of calls:
  * operation, number of arguments, then for each argument a kind and
  *   N nothing (NULL) | I the value | A bytes, then the array | O bytes, then the expected output
+ *   U bytes, then the array, then what becomes of it
  *   P C, K, bytes, then the weights that the backend must prepare
  * Every array is a block of its own, so that a sanitizer sees any read or write beyond it; outputs start dirty. */
 #include "../../bipointnet_ros/native/kernels.h"
@@ -68,6 +69,10 @@ static void read_argument(struct call *call, int i, const struct bpn_backend *ba
         call->argument[i].p = copy(at, call->bytes[i]);
         if (kind == 'O')
             memset(call->argument[i].p, 0xa5, call->bytes[i]);
+        if (kind == 'U') {
+            call->expected[i] = *at;
+            *at += call->bytes[i];
+        }
     }
 }
 
@@ -89,6 +94,11 @@ static void run(const struct bpn_backend *b, const struct call *call)
     case 'E': b->extremes(P(0), P(1), P(2), I(3), I(4), I(5), P(6), P(7), P(8)); break;
     case 'K': b->link(P(0), P(1), I(2), P(3)); break;
     case 'X': b->segment_max(P(0), P(1), I(2), I(3), P(4), P(5)); break;
+    case 's': b->signs(P(0), I(1), I(2), P(3)); break;
+    case 'g': b->gram(P(0), I(1), I(2), P(3)); break;
+    case 'i': b->inside(P(0), I(1), I(2), P(3)); break;
+    case 'c': b->scatter(P(0), P(1), I(2), I(3), P(4), I(5), I(6), P(7)); break;
+    case 'e': b->selected(P(0), P(1), I(2), I(3), P(4), I(5), P(6)); break;
     default: fprintf(stderr, "unknown operation %d\n", call->operation); exit(2);
     }
 }
