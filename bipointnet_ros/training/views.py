@@ -47,10 +47,13 @@ class Surface:
     def __init__(self, points: np.ndarray):
         self.points, self.neighbours = points, neighbours(points)
 
-    def resampled(self, rows, count: int, rng) -> np.ndarray:
-        """``count`` new points of each of the clouds ``rows``: (R, count, 3) float32, in the order of the density."""
+    def resampled(self, rows, count: int, rng, strongest: float = 1.5) -> np.ndarray:
+        """``count`` new points of each of the clouds ``rows``: (R, count, 3) float32.
+
+        Over distance d towards a random side the density grows by exp(s d), s in 0..strongest.
+        """
         clouds, n = self.points[rows], self.points.shape[1]
-        chosen = _denser(clouds, count, rng)
+        chosen = _denser(clouds, count, rng, strongest)
         near = self.neighbours[rows][np.arange(len(rows))[:, None], chosen].astype(np.int64)
         first = rng.integers(NEIGHBOURS, size=chosen.shape)
         second = (first + rng.integers(1, NEIGHBOURS, size=chosen.shape)) % NEIGHBOURS
@@ -73,8 +76,8 @@ def neighbours(points: np.ndarray) -> np.ndarray:
     return found
 
 
-def _denser(clouds: np.ndarray, count: int, rng, strongest: float = 1.5) -> np.ndarray:
-    """(R, N, 3) -> (R, count) indices with repetition; the density grows as exp(s p.d), s in 0..strongest, d random."""
+def _denser(clouds: np.ndarray, count: int, rng, strongest: float) -> np.ndarray:
+    """(R, N, 3) -> (R, count) indices in a random order, with repetition."""
     direction = rng.standard_normal((len(clouds), 3, 1)).astype(np.float32)
     direction *= rng.uniform(0.0, strongest, (len(clouds), 1, 1)) / np.linalg.norm(direction, axis=1, keepdims=True)
     total = np.exp(clouds @ direction)[..., 0].cumsum(1)
