@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from bipointnet_ros.training import binarizers  # noqa: E402
+from bipointnet_ros.training import binarizers, teacher  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +114,75 @@ def test_decaying_gradient_sharpens():
         assert x.grad.item() == pytest.approx(slope)
 
 
-@pytest.mark.parametrize("method", binarizers.METHODS)
+def test_xnor_in_full_by_hand():
+    """K = mean |x| = 1.25 and 0.375 joins alpha, and its own gradient adds (sum of upstream alpha x 2) sign(x) / 2."""
+    _, out, to_x, to_w = by_hand("xnor-k")
+    assert out == [[0.9375, 2.8125], [0.28125, 0.84375]]
+    assert to_x == [[2.625 * 1.25 + 2.625, -2.625], [10.5 * 0.375 + 10.5, -10.5 * 0.375 - 10.5]]
+    assert to_w.tolist() == [[0.375 * 2.75 + 2.75, -0.375 * 2.75 - 2.75], [5.5, -1.125 * 5.5 - 5.5]]
+
+
+def test_dorefa_by_hand():
+    """E|W| = 0.75; a = (1, 0) and (0, 0); gradients: of a where 0 <= x <= 1, of the weights as they come."""
+    _, out, to_x, to_w = by_hand("dorefa")
+    assert out == [[0.75, 0.75], [0, 0]]
+    assert to_x == [[2.25, 0], [9, 0]]
+    torch.testing.assert_close(to_w, torch.tensor([[1.0, 0.0], [2.0, 0.0]]))
+
+
+def test_abc_by_hand():
+    """mean W = 0.25: b = (+, -); alpha = (0.5 + 0.25 + 1.5 + 0.75) / 4; x counts from the threshold, within 1/2."""
+    layer, out, to_x, to_w = by_hand("abc")
+    assert layer.alpha().item() == 0.75 and layer.threshold == 0.5
+    assert out == [[1.5, 1.5], [1.5, 1.5]]
+    assert to_x == [[2.25, 0], [9, -9]]
+    assert to_w.tolist() == [[3.75, -3.75], [7.5, -7.5]]
+
+
+def test_abc_of_three_bases_by_hand():
+    """B = (- - + -), (+ - + -), (+ + + -) and the least squares alpha = 0.3125, 0.375, 0.4375; A = (1, -1), (1, -1) / 3."""
+    layer, out, to_x, to_w = by_hand("abc3")
+    torch.testing.assert_close(layer.signs(), torch.tensor([[0.5, -0.25], [1.125, -1.125]]))
+    torch.testing.assert_close(torch.tensor(out), torch.tensor([[0.75, 2.25], [0.25, 0.75]]))
+    torch.testing.assert_close(torch.tensor(to_x), torch.tensor([[5.5, 0.0], [22.0, -20.0]]) / 3.0)
+    torch.testing.assert_close(to_w, torch.tensor([[2.625, -2.625], [5.25, -5.25]]))
+    torch.testing.assert_close(layer.beta.grad[1], torch.tensor(2.75 + 2.5 + 11.0 + 10.0))  # signs + - + - all count
+    assert layer.shift.grad.abs().min() > 0
+
+
+def test_react_by_hand():
+    """Signs as Bi-Real Net; then f(v - 0.5) + 0.1 - 0.2 with slope 0.25."""
+    layer, out, to_x, _ = by_hand("react")
+    assert out == [[0.75, 2.25], [0.75, 2.25]] and to_x == [[2.625, 0], [10.5 * 1.5, -10.5]]
+    with torch.no_grad():
+        for parameter, value in ((layer.gamma, 0.5), (layer.zeta, 0.1), (layer.beta, 0.2)):
+            parameter.fill_(value)
+    values = torch.tensor([[1.0, 0.0]], requires_grad=True)
+    after = layer.follow(values)
+    torch.testing.assert_close(after, torch.tensor([[0.4, -0.225]]))
+    after.sum().backward()
+    assert values.grad.tolist() == [[1.0, 0.25]]
+    assert layer.slope.grad.tolist() == [0.0, -0.5] and layer.gamma.grad.tolist() == [-1.0, -0.25]
+    assert layer.zeta.grad.tolist() == [1.0, 1.0] and layer.beta.grad.tolist() == [-1.0, -1.0]
+
+
+def test_attention_matching_by_hand():
+    """Q = (25, 0) and (0, 4), each of length 1 after division: they are sqrt(2) apart; the second cloud agrees."""
+    ours = torch.tensor([[[3.0, 4.0], [0.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]]], requires_grad=True)
+    loss = teacher.attention(ours, torch.tensor([[[0.0], [2.0]], [[7.0], [-7.0]]]))
+    assert loss.item() == pytest.approx(1.0)
+    loss.backward()
+    assert ours.grad.isfinite().all()
+
+
+PACKABLE = [name for name, kind in binarizers.METHODS.items() if not kind.unpackable]
+
+
+def test_only_two_methods_cannot_be_packed():
+    assert set(binarizers.METHODS) - set(PACKABLE) == {"xnor-k", "abc3"}
+
+
+@pytest.mark.parametrize("method", PACKABLE)
 def test_every_method_gives_signs_and_positive_scales(method):
     layer = binarizers.METHODS[method](40, 7)
     layer(torch.randn(30, 40))

@@ -14,7 +14,7 @@ from bipointnet_ros.core.blueprint import Grid, cell_classifier, cell_segmenter,
 from bipointnet_ros.core.network import Network  # noqa: E402
 from bipointnet_ros.core.points import normalised  # noqa: E402
 from bipointnet_ros.training import agreement, export, models  # noqa: E402
-from bipointnet_ros.training.binarizers import METHODS, BiPointNet  # noqa: E402
+from bipointnet_ros.training.binarizers import METHODS, BiPointNet, ReAct  # noqa: E402
 from bipointnet_ros.training.full import FullLayer  # noqa: E402
 from bipointnet_ros.training.norm import BatchNorm  # noqa: E402
 
@@ -37,6 +37,10 @@ def awkward(net, seed):
             stage.bias[3::11] = 50.0
             stage.bias[4::11] = -50.0
             stage.batches.fill_(1)
+        if isinstance(stage, ReAct):
+            stage.gamma.copy_(torch.randn(len(stage.gamma), generator=rng))
+            stage.beta.copy_(torch.randn(len(stage.beta), generator=rng))
+            stage.slope[::3] = 0.0
         if isinstance(stage, BiPointNet):
             stage.log_alpha.copy_(torch.randn((), generator=rng))
 
@@ -57,7 +61,7 @@ OVER_CELLS = [
 ]
 
 
-KINDS = [(method, "ema-max") for method in METHODS] + [("bipointnet", "max")]
+KINDS = [(method, "ema-max") for method, kind in METHODS.items() if not kind.unpackable] + [("bipointnet", "max")]
 
 
 @pytest.mark.parametrize("method, aggregation", KINDS)
@@ -139,13 +143,29 @@ def test_limits_of_cells_fall_less_strict_with_their_size():
         (lambda net: net.stages["head0"].norm.var.fill_(float("nan")), "head0 holds values that are not finite"),
         (lambda net: net.stages["encoder1"].norm.batches.zero_(), "encoder1 has no running statistics"),
         (lambda net: net.stages.update({"encoder1": FullLayer(8, 70)}), "got FullLayer"),
-        (lambda net: setattr(net.stages["encoder1"], "values", lambda dot: dot.abs() - 3.0), "is not monotone"),
+        (lambda net: setattr(net.stages["encoder1"], "values", lambda dot, _: dot.abs() - 3.0), "is not monotone"),
     ],
 )
 def test_what_cannot_be_exact_is_refused(spoil, sentence):
     net = network(vanilla(5, (8, 70, 90, 33, 20)))
     spoil(net)
     with pytest.raises(export.ExportError, match=sentence):
+        export.pack(net, "tiny", list("abcde"), POINTS)
+
+
+@pytest.mark.parametrize(
+    "method, reason", [("xnor-k", "each point's own scale K"), ("abc3", "real weights is no integer")]
+)
+def test_method_that_does_not_fold_is_refused_with_its_reason(method, reason):
+    with pytest.raises(export.ExportError, match=f"encoder1: .* cannot be packed, for .*{reason}"):
+        export.pack(network(vanilla(5, (8, 70, 90, 33, 20)), 1, method), "tiny", list("abcde"), POINTS)
+
+
+def test_falling_slope_of_a_react_net_is_refused():
+    net = network(vanilla(5, (8, 70, 90, 33, 20)), 1, "react")
+    with torch.no_grad():
+        net.stages["encoder1"].linear.slope.fill_(-1.0)
+    with pytest.raises(export.ExportError, match="encoder1 is not monotone"):
         export.pack(net, "tiny", list("abcde"), POINTS)
 
 

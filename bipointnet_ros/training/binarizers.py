@@ -1,67 +1,35 @@
 """How weights and activations become signs: one small class a method, each with its equation.
 
-All compute alpha (a . b) with a = sign(x) and b = sign(something of W), +-1, and a positive alpha, a number or one per
+Most compute alpha (a . b) with a = sign(x) and b = sign(something of W), +-1, and a positive alpha, a number or one per
 output, so each folds into integer limits; they differ in alpha, in what of W is signed, and in the sign's gradient.
+Those that do not fold say why in ``unpackable``, and the exporter refuses them with it.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import nn
 
-_ONE = float(np.nextafter(np.float32(1.0), np.float32(2.0)))  # torch's hardtanh_backward excludes its own bounds
-
-
-def _plus_minus(x):
-    return torch.ge(x, 0, out=torch.empty_like(x)).mul_(2.0).sub_(1.0)  # six times faster than torch.where
-
-
-class _Sign(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return _plus_minus(x)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        (x,) = ctx.saved_tensors
-        return torch.ops.aten.hardtanh_backward(gradient, x, -_ONE, _ONE)
-
-
-class _SmoothSign(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, slope):
-        ctx.save_for_backward(x)
-        ctx.slope = slope
-        return _plus_minus(x)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return gradient * ctx.slope(*ctx.saved_tensors), None
-
-
-def sign(x: torch.Tensor) -> torch.Tensor:
-    """+1 where x >= 0, else -1; straight-through gradient where |x| <= 1, as through a hardtanh before it."""
-    return _Sign.apply(x)
-
-
-def approximate_sign(x: torch.Tensor) -> torch.Tensor:
-    """sign(x) whose gradient is that of Bi-Real Net's piecewise parabola: 2 - 2 |x| where |x| <= 1."""
-    return _SmoothSign.apply(x, lambda x: x.abs().mul_(-2.0).add_(2.0).clamp_min_(0.0))
-
-
-def decaying_sign(x: torch.Tensor, progress: float) -> torch.Tensor:
-    """sign(x) with IR-Net's gradient k t (1 - tanh(t x)^2), k = max(1 / t, 1): t rises from 0.1 to 10 with progress."""
-    t = 0.1 * 100.0**progress
-    k = max(1.0 / t, 1.0)
-    return _SmoothSign.apply(x, lambda x: k * t * (1.0 - torch.tanh(t * x) ** 2))
+from bipointnet_ros.training.signs import (
+    SmoothSign,
+    approximate_sign,
+    decaying_sign,
+    plus_minus,
+    sign,
+    sign_within_half,
+)
 
 
 class Bnn(nn.Module):
-    """BNN: sign(x) . sign(W), alpha = 1 (Courbariaux et al. 2016). Base of the others; no bias."""
+    """BNN: sign(x) . sign(W), alpha = 1 (Courbariaux et al. 2016). Base of the others; no bias.
+
+    threshold: what a value must reach to become +1; the layer before subtracts it, x here is what is left.
+    """
+
+    threshold = 0.0
+    unpackable = ""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
@@ -87,6 +55,10 @@ class Bnn(nn.Module):
     def calibrate(self, x: torch.Tensor):
         """Set what the first training batch decides; later calls do nothing."""
 
+    def follow(self, values: torch.Tensor) -> torch.Tensor:
+        """(..., outputs) after BatchNorm -> what the next layer gets, whose signs it looks at; rising in each value."""
+        return values - self.threshold if self.threshold else values
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.calibrate(x)
         return self.alpha() * (self.activate(x) @ self.signs().T)
@@ -97,6 +69,91 @@ class Xnor(Bnn):
 
     def alpha(self) -> torch.Tensor:
         return self.weight.abs().mean(1)
+
+
+class XnorScaled(Xnor):
+    """XNOR-Net in full: alpha_c K_i (a . b) with K_i = mean |x_i| of the row (Rastegari et al. 2016, equation 11)."""
+
+    unpackable = "each point's own scale K multiplies its products, so no one integer limit serves all points"
+
+    def activate(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, inputs) -> +-K."""
+        return sign(x) * x.abs().mean(1, keepdim=True)
+
+
+class DoReFa(Bnn):
+    """DoReFa-Net of 1 bit (Zhou et al. 2016): a = round(clip(x, 0, 1)) and w = E|W| sign(W), E over the matrix.
+
+    The gradient of a passes for 0 <= x <= 1, that of w to W unchanged. a = (s + 1) / 2 with s = sign(x - 1/2), so
+    a . w = E|W| / 2 (s . b + sum b): the sum is a constant a channel, which BatchNorm takes away, and alpha = E|W| / 2.
+    """
+
+    threshold = 0.5
+
+    def activate(self, x: torch.Tensor) -> torch.Tensor:
+        return sign_within_half(x, 2.0)  # of (s + 1) / 2: 1
+
+    def signs(self) -> torch.Tensor:
+        return SmoothSign.apply(self.weight, lambda w: (0.5 / self.alpha()).expand_as(w))
+
+    def alpha(self) -> torch.Tensor:
+        return self.weight.detach().abs().mean() / 2.0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.alpha() * ((self.activate(x - self.threshold) + 1.0) @ self.signs().T)
+
+
+class AbcNet(Bnn):
+    """ABC-Net of one base each (Lin et al. 2017): b = sign(W - mean W), alpha = (W . b) / count, least squares.
+
+    a = 2 [clip(x + v, 0, 1) >= 1/2] - 1 with the gradient where 0 <= x + v <= 1; v stands in front of a BatchNorm's
+    bias, whose part it takes, as alpha takes that of beta. The gradient of b passes to W unchanged.
+    """
+
+    threshold = 0.5
+
+    def activate(self, x: torch.Tensor) -> torch.Tensor:
+        return sign_within_half(x)
+
+    def signs(self) -> torch.Tensor:
+        return SmoothSign.apply(self.latent(), torch.ones_like)
+
+    def latent(self) -> torch.Tensor:
+        return self.weight - self.weight.detach().mean()
+
+    def alpha(self) -> torch.Tensor:
+        weight = self.weight.detach()
+        return (weight * plus_minus(weight - weight.mean())).mean()
+
+
+class AbcNet3(AbcNet):
+    """ABC-Net of three bases each: (sum_m alpha_m B_m) . (sum_n beta_n A_n) (Lin et al. 2017, equation 10).
+
+    B_m = sign(W - mean W + u_m std W), u = -1, 0, 1, alpha by least squares; A_n as of one base with v_n of its own.
+    beta (from 1/3 on) and v (from -1/2, 0, 1/2 on) are learned.
+    """
+
+    unpackable = "the sum of several signs with real weights is no integer product"
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs)
+        self.beta = nn.Parameter(torch.full((3,), 1.0 / 3.0))
+        self.shift = nn.Parameter(torch.tensor([-0.5, 0.0, 0.5]))
+
+    def activate(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, inputs) -> sums of +-beta."""
+        return sum(beta * sign_within_half(x + v) for beta, v in zip(self.beta, self.shift))
+
+    def signs(self) -> torch.Tensor:
+        """(outputs, inputs) sums of +-alpha."""
+        deviation = self.weight.detach().std()
+        bases = [SmoothSign.apply(self.latent() + u * deviation, torch.ones_like) for u in (-1.0, 0.0, 1.0)]
+        columns = torch.stack([base.detach().flatten() for base in bases], 1)
+        alpha = torch.linalg.pinv(columns.T @ columns) @ (columns.T @ self.weight.detach().flatten())
+        return sum(a * base for a, base in zip(alpha, bases))
+
+    def alpha(self) -> torch.Tensor:
+        return torch.ones(())
 
 
 class XnorPlus(Bnn):
@@ -115,6 +172,32 @@ class BiReal(Xnor):
 
     def activate(self, x: torch.Tensor) -> torch.Tensor:
         return approximate_sign(x)
+
+
+class ReAct(BiReal):
+    """ReActNet (Liu et al. 2020): Bi-Real Net's signs; RPReLU and RSign, learned a channel, after BatchNorm.
+
+    follow(v) = f(v - gamma) + zeta - beta, f(d) = d if d > 0 else slope d; the sign is taken at beta. It rises while
+    slope >= 0 and folds into the limits; the exporter refuses a falling one. Before the first binary layer beta is
+    the bias of the BatchNorm that stands there.
+    """
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs)
+        self.gamma, self.zeta, self.beta = (nn.Parameter(torch.zeros(outputs)) for _ in range(3))
+        self.slope = nn.Parameter(torch.full((outputs,), 0.25))
+
+    def follow(self, values: torch.Tensor) -> torch.Tensor:
+        distance = values - self.gamma
+        return torch.where(distance > 0.0, distance, self.slope * distance) + self.zeta - self.beta
+
+
+class RealToBinary(XnorPlus):
+    """Real-to-Binary Net (Martinez et al. 2020): learned alpha_c, and attention matching, a loss (``--attention``).
+
+    Left out: the gate that scales each output by a function of the layer's own input (a factor for each cloud cannot
+    fold into integer limits), the residual paths, and the sequence of ever more binary teachers.
+    """
 
 
 class IrNet(Bnn):
@@ -169,7 +252,13 @@ METHODS = {
     "bipointnet": BiPointNet,
     "bnn": Bnn,
     "xnor": Xnor,
+    "xnor-k": XnorScaled,
     "xnor++": XnorPlus,
+    "dorefa": DoReFa,
+    "abc": AbcNet,
+    "abc3": AbcNet3,
     "bireal": BiReal,
     "irnet": IrNet,
+    "react": ReAct,
+    "r2b": RealToBinary,
 }

@@ -62,6 +62,9 @@ def _check(name: str, stage):
         raise ExportError(
             f"layer {name}: its weights are still real numbers: train the second step (binary weights) before export"
         )
+    reason = getattr(getattr(stage, "linear", None), "unpackable", "")
+    if reason:
+        raise ExportError(f"layer {name}: {type(stage.linear).__name__} cannot be packed, for {reason}")
     if getattr(stage, "aggregation", "max") == "ema-avg":
         raise ExportError(
             f"layer {name}: ema-avg cannot be packed, for the sign of a mean is not an OR of bits: "
@@ -133,7 +136,7 @@ def _limit(layer, stage, offset=0.0) -> np.ndarray:
     """(C,) int16 with [value + offset >= 0] = [popcount < limit], from the layer's values at every possible product."""
     inputs = stage.linear.weight.shape[1]
     popcount = np.arange(inputs + 1)[:, None]
-    fires = (stage.values(torch.from_numpy(inputs - 2 * popcount).float()) + offset >= 0).numpy()
+    fires = (stage.values(torch.from_numpy(inputs - 2 * popcount).float(), offset) >= 0).numpy()
     fires = np.where(_falls(stage), fires[::-1], fires)
     limit = fires.sum(0)
     if (fires != (popcount < limit)).any():

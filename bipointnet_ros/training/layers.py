@@ -54,7 +54,7 @@ class Binary(nn.Module):
         if not self.training:
             return self.values(codes @ weight.T)
         if not isinstance(codes, Codes):
-            return torch.addmm(shift, codes, (weight * scale[:, None]).T)
+            return self.linear.follow(torch.addmm(shift, codes, (weight * scale[:, None]).T))
         return Values(
             lambda: packed_codes.of_layer(codes, weight, scale, shift),
             lambda: torch.addmm(shift, codes.signs(), (weight * scale[:, None]).T),
@@ -69,10 +69,11 @@ class Binary(nn.Module):
             return x.codes()
         return self.linear.activate(dense(x))
 
-    def values(self, dot: torch.Tensor) -> torch.Tensor:
-        """(..., C) integer products -> what evaluation mode makes of them; the exporter tabulates it."""
+    def values(self, dot: torch.Tensor, offset=0.0) -> torch.Tensor:
+        """(..., C) integer products, or the largest of a group and its EMA offset -> what evaluation mode makes of
+        them; the exporter tabulates it."""
         scale, shift = self.norm.frozen(self.alpha())
-        return dot * scale + shift
+        return self.linear.follow(dot * scale + shift + offset)
 
 
 AGGREGATIONS = ("ema-max", "ema-avg", "max")
@@ -100,15 +101,17 @@ class Pool(Binary):
         scale, shift = self.affine(codes, weight)
         if self.aggregation == "ema-avg":
             rows = codes.signs() if isinstance(codes, Codes) else codes
-            return segment_mean(rows, offsets) @ weight.T * scale + shift
+            return self.linear.follow(segment_mean(rows, offsets) @ weight.T * scale + shift)
         flip = torch.where(scale >= 0, 1.0, -1.0)  # the maximum of scale * dot is at the smallest dot where scale < 0
-        largest = (
-            codes.largest_dot
-            if isinstance(codes, Codes)
-            else partial(packed.largest_product if self.real else packed.largest_dot, codes)
-        )
-        dot = flip * largest(weight * flip[:, None], offsets)
-        return (dot * scale + shift) + self.offset(np.diff(offsets))
+        dot = flip * self.largest(codes)(weight * flip[:, None], offsets)
+        return self.linear.follow((dot * scale + shift) + self.offset(np.diff(offsets)))
+
+    def largest(self, codes):
+        """The function that gives the largest product of the codes in each group: by bits where both are +-1."""
+        if isinstance(codes, Codes):
+            return codes.largest_dot
+        real = self.real or self.linear.unpackable
+        return partial(packed.largest_product if real else packed.largest_dot, codes)
 
 
 class CellPool(Pool):
@@ -135,8 +138,10 @@ class Lift(nn.Module):
     one float32 multiplication and one addition, minus the limit.
     """
 
-    def __init__(self, inputs: int, outputs: int):
+    def __init__(self, inputs: int, outputs: int, threshold: float = 0.0):
+        """threshold: what the binarizer of the next layer wants subtracted (binarizers.Bnn)."""
         super().__init__()
+        self.threshold = threshold
         self.weight, self.norm = nn.Parameter(torch.empty(inputs, outputs)), BatchNorm(outputs)
         nn.init.uniform_(self.weight, -(inputs**-0.5), inputs**-0.5)
 
@@ -146,7 +151,7 @@ class Lift(nn.Module):
         mean, covariance = packed.moments(x)
         var = (self.weight * (covariance @ self.weight)).sum(0).clamp_min(0.0)
         scale, shift = self.norm.batch(mean @ self.weight, var, len(x))
-        weight = self.weight * scale
+        weight, shift = self.weight * scale, shift - self.threshold
         if offsets is None:
             return Values(lambda: packed_codes.of_points(x, weight, shift), lambda: torch.addmm(shift, x, weight)), None
         z = torch.addmm(shift, x, weight)
@@ -156,6 +161,7 @@ class Lift(nn.Module):
     def folded(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """weight (F, C), limit (C,), pool_limit (BUCKETS, C): the packed tensors. A channel of gain 0 is constant."""
         scale, shift = self.norm.frozen()
+        shift = shift - self.threshold
         weight = torch.where(scale == 0, 0.0, self.weight * torch.where(scale >= 0, 1.0, -1.0))
         steps = torch.cat([torch.zeros(1), torch.from_numpy(bucket_deltas())])[:, None]
         limits = torch.where(
@@ -194,10 +200,10 @@ class Join(nn.Module):
         z = self.norm.normalise(dot, self.linear.alpha()) if self.training else self.values(dot)
         return z, None if coarse is None else packed.segment_max(z, coarse) + _cell_delta(coarse)
 
-    def values(self, dot: torch.Tensor) -> torch.Tensor:
+    def values(self, dot: torch.Tensor, offset=0.0) -> torch.Tensor:
         """(..., C) integer products over own and shared inputs -> what evaluation mode makes of them."""
         scale, shift = self.norm.frozen(self.linear.alpha())
-        return dot * scale + shift
+        return dot * scale + shift + offset
 
     def _product(self, x, code, fine, weight):
         own, shared = weight[:, : self.inputs], weight[:, self.inputs :]

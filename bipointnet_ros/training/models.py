@@ -9,6 +9,7 @@ from torch import nn
 from bipointnet_ros.core import object_features
 from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION, Blueprint, Layer
 from bipointnet_ros.training import full, layers, native
+from bipointnet_ros.training.binarizers import METHODS
 
 _DROPOUT = {CLASSIFICATION: 0.3, SEGMENTATION: 0.0}  # before the logits of the full-precision twin
 
@@ -56,9 +57,9 @@ class Network(nn.Module):
     def forward(self, features: torch.Tensor, offsets) -> torch.Tensor:
         return self.answer(features, offsets)[0]
 
-    def answer(self, features: torch.Tensor, offsets) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Logits, and of a classifier the pooled values (B, C) whose signs, or in full precision they, go on."""
-        x, code, fine, pooled = features, None, None, None
+    def answer(self, features: torch.Tensor, offsets) -> tuple[torch.Tensor, dict]:
+        """Logits, and layer name -> the values whose signs, or in full precision they themselves, go on."""
+        x, code, fine, seen = features, None, None, {}
         for layer in self.blueprint.layers:
             stage = self.stages[layer.name]
             coarse = None if layer.cells is None else np.asarray(offsets[layer.cells])
@@ -67,11 +68,11 @@ class Network(nn.Module):
             elif layer.op == "join":
                 x, code = stage(x, code, fine, coarse)
             elif layer.op == "pool":
-                x = pooled = stage(x, np.asarray(offsets[-1]))
+                x = stage(x, np.asarray(offsets[-1]))
             else:
                 x = stage(x)
-            fine = coarse
-        return x, pooled
+            fine, seen[layer.name] = coarse, x
+        return x, seen
 
 
 class Classifier(Network):
@@ -80,7 +81,7 @@ class Classifier(Network):
     def forward(self, points: torch.Tensor) -> torch.Tensor:
         return self.answer(points)[0]
 
-    def answer(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def answer(self, points: torch.Tensor) -> tuple[torch.Tensor, dict]:
         clouds, n, width = points.shape
         return super().answer(points.reshape(clouds * n, width), [np.arange(clouds + 1, dtype=np.int32) * n])
 
@@ -91,7 +92,7 @@ class CellClassifier(Network):
     def forward(self, points: torch.Tensor) -> torch.Tensor:
         return self.answer(points)[0]
 
-    def answer(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def answer(self, points: torch.Tensor) -> tuple[torch.Tensor, dict]:
         seen = object_features.rows(points.numpy(), self.blueprint.grid, self.blueprint.inputs, native.argsort)
         return super().answer(torch.from_numpy(seen.features), seen.offsets)
 
@@ -105,5 +106,6 @@ def _stage(layer: Layer, method: str, aggregation: str) -> nn.Module:
         return layers.Pool(layer.inputs, layer.outputs, aggregation, method)
     if layer.op == "binary":
         return layers.Binary(layer.inputs, layer.outputs, method)
-    kinds = {"lift": layers.Lift, "logits": layers.Logits}
-    return kinds[layer.op](layer.inputs, layer.outputs)
+    if layer.op == "lift":
+        return layers.Lift(layer.inputs, layer.outputs, METHODS[method].threshold)
+    return layers.Logits(layer.inputs, layer.outputs)

@@ -43,6 +43,7 @@ class Recipe:
     distil: float = 0.5
     temperature: float = 2.0
     feature: float = 0.0
+    attention: float = 0.0
     seed: int = 0
 
     def blueprint(self, classes: int) -> Blueprint:

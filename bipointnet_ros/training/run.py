@@ -68,8 +68,8 @@ class Run:
         losses, right = 0.0, 0.0
         for step, (points, answers) in enumerate(self.batches(self.epoch)):
             self._schedule((self.epoch + step / steps) / self.recipe.epochs)
-            logits, pooled = self.net.answer(points)
-            loss = self.loss(logits, pooled, points, answers)
+            logits, seen = self.net.answer(points)
+            loss = self.loss(logits, seen, points, answers)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -97,12 +97,12 @@ class Run:
             share = 1.0 - min(self.recipe.average, (1.0 + step) / (10.0 + step))
             torch._foreach_lerp_(list(self.mean.parameters()), list(self.net.parameters()), share)
 
-    def loss(self, logits, pooled, points, answers) -> torch.Tensor:
+    def loss(self, logits, seen, points, answers) -> torch.Tensor:
         """Cross-entropy; with a teacher, ``distil`` of it is the distance from what the teacher answers."""
         loss = functional.cross_entropy(logits, answers, label_smoothing=self.recipe.smoothing)
         if self.teacher is None:
             return loss
-        return (1.0 - self.recipe.distil) * loss + self.teacher.distance(points, logits, pooled)
+        return (1.0 - self.recipe.distil) * loss + self.teacher.distance(points, logits, seen)
 
     @property
     def result(self) -> torch.nn.Module:

@@ -1,10 +1,11 @@
-"""A trained network as teacher of a 1-bit one: its softened answers, and which clouds it finds alike."""
+"""A trained network as teacher of a 1-bit one: its softened answers, which clouds it finds alike, where it looks."""
 
 from __future__ import annotations
 
 import torch
 from torch.nn import functional
 
+from bipointnet_ros.training.codes import dense
 from bipointnet_ros.training.recipe import Recipe
 
 
@@ -13,19 +14,27 @@ class Teacher:
 
     def __init__(self, net: torch.nn.Module, recipe: Recipe):
         self.net, self.recipe = net, recipe
+        names = [layer.name for layer in net.blueprint.layers]
+        pool = next(i for i, layer in enumerate(net.blueprint.layers) if layer.op == "pool")
+        self.by_point, self.pool = names[:pool], names[pool]
 
-    def distance(self, points, logits, pooled) -> torch.Tensor:
-        """distil x T^2 x the divergence of the softened answers, and feature x the distance of the features.
+    def distance(self, points, logits, seen) -> torch.Tensor:
+        """distil T^2 x divergence of the softened answers + feature x that of the features + attention x that of maps.
 
-        points (B, n, 3) in a random order; logits (B, K) and pooled (B, C), before its sign, of the student.
+        points (B, n, 3) in a random order; logits (B, K) and the values of every layer, before their signs, of the
+        student, whose layers have the names of the teacher's.
         """
+        some = points[:, : self.recipe.teacher_points]
         with torch.no_grad():
-            answer, seen = self.net.answer(points[:, : self.recipe.teacher_points])
+            answer, theirs = self.net.answer(some)
         heat = self.recipe.temperature
-        ours, theirs = functional.log_softmax(logits / heat, 1), functional.softmax(answer / heat, 1)
-        total = self.recipe.distil * heat**2 * functional.kl_div(ours, theirs, reduction="batchmean")
+        told, wanted = functional.log_softmax(logits / heat, 1), functional.softmax(answer / heat, 1)
+        total = self.recipe.distil * heat**2 * functional.kl_div(told, wanted, reduction="batchmean")
         if self.recipe.feature:
-            total = total + self.recipe.feature * alike(pooled.clamp(-1.0, 1.0), seen)
+            total = total + self.recipe.feature * alike(seen[self.pool].clamp(-1.0, 1.0), theirs[self.pool])
+        for name in self.by_point if self.recipe.attention else ():
+            ours = dense(seen[name]).reshape(*points.shape[:2], -1)[:, : some.shape[1]]
+            total = total + self.recipe.attention * attention(ours, theirs[name].reshape(*some.shape[:2], -1))
         return total
 
 
@@ -40,3 +49,12 @@ def alike(ours, theirs) -> torch.Tensor:
 def _cosines(features):
     unit = functional.normalize(features - features.mean(0), dim=1)
     return unit @ unit.T
+
+
+def attention(ours, theirs) -> torch.Tensor:
+    """Attention matching (Martinez et al. 2020, equation 2): |Q / |Q| - Q' / |Q'| |^2, mean over the clouds.
+
+    ours (B, n, C), theirs (B, n, D); Q (n) of a cloud is the sum of squares over the channels at each point.
+    """
+    maps = [functional.normalize(values.square().sum(2), dim=1) for values in (ours, theirs)]
+    return (maps[0] - maps[1]).square().sum(1).mean()
