@@ -140,7 +140,7 @@ def test_abc_by_hand():
 
 
 def test_abc_of_three_bases_by_hand():
-    """B = (- - + -), (+ - + -), (+ + + -) and the least squares alpha = 0.3125, 0.375, 0.4375; A = (1, -1), (1, -1) / 3."""
+    """B = (- - + -), (+ - + -), (+ + + -), least squares alpha = 0.3125, 0.375, 0.4375; A = (1, -1), (1, -1) / 3."""
     layer, out, to_x, to_w = by_hand("abc3")
     torch.testing.assert_close(layer.signs(), torch.tensor([[0.5, -0.25], [1.125, -1.125]]))
     torch.testing.assert_close(torch.tensor(out), torch.tensor([[0.75, 2.25], [0.25, 0.75]]))

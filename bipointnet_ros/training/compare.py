@@ -1,9 +1,10 @@
-"""The paper's comparison: method x aggregation on one network, data set, budget and seed (paper, table 2).
+"""The paper's comparison: method x aggregation on one network, data set, budget and seeds (paper, table 2).
 
-    python -m bipointnet_ros.training.compare TRAIN TEST --out OUT [--epochs 12 --points 256 --seeds 1]
+    python -m bipointnet_ros.training.compare TRAIN TEST --out OUT [--epochs 12 --points 256 --seeds 1 --methods ...]
 
-Every run is a folder OUT/METHOD_AGGREGATION_SEED with a result.json; a stopped comparison goes on where it was.
-OUT/table.md and OUT/curves.svg are drawn from the results that are there. The last epoch counts, on the test split.
+It says how long it will take before it starts. Every run is a folder OUT/METHOD_AGGREGATION_SEED with a result.json; a
+stopped comparison goes on where it was. OUT/table.md and OUT/curves.svg are drawn from the results that are there.
+The last epoch counts, on the test split. r2b is taught by the full-precision run of its seed, which must come before.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,28 +22,51 @@ from bipointnet_ros.training import curve, data
 from bipointnet_ros.training.binarizers import METHODS
 from bipointnet_ros.training.layers import AGGREGATIONS
 from bipointnet_ros.training.recipe import Recipe
-from bipointnet_ros.training.run import start
+from bipointnet_ros.training.run import Run, start
 from bipointnet_ros.training.train import finish, keep_freed_memory
 
 FULL = ("full", "max")
+TAUGHT = "r2b"
+COLUMNS = ("max", "ema-avg", "ema-max")
 PAIRS = [FULL] + [(method, aggregation) for method in METHODS for aggregation in AGGREGATIONS]
 
 
 def compare(train, test, out: Path, pairs, seeds: int, epochs: int, points: int, say=print):
-    """Run what has no result yet; ``say`` gets a line per run, with the time that the rest will take."""
+    """Run what has no result yet; ``say`` gets a line before, and one per run, each with the time that is left."""
     todo = [(pair, seed) for seed in range(seeds) for pair in pairs if not result(out, *pair, seed).is_file()]
-    began = time.perf_counter()
-    for done, ((method, aggregation), seed) in enumerate(todo):
-        stages = ((points, 1.0),)
-        recipe = Recipe(epochs=epochs, points=points, stages=stages, method=method, aggregation=aggregation, seed=seed)
-        accuracy = one(train, test, result(out, method, aggregation, seed), recipe)
-        left = (time.perf_counter() - began) / (done + 1) * (len(todo) - done - 1) / 60.0
-        say(f"{method:10} {aggregation:8} seed {seed}  {100 * accuracy:5.1f} %   {left:.0f} minutes left")
-        (out / "table.md").write_text(table(out, seeds))
-        (out / "curves.svg").write_text(curve.svg(curves(out, pairs)))
+    recipes = [recipe(Path(out), *pair, seed, epochs, points) for pair, seed in todo]
+    left = [_seconds(train, one, out) for one in recipes]
+    say(f"{len(todo)} runs, {sum(left) / 60.0:.0f} minutes at today's speed")
+    began, expected = time.perf_counter(), sum(left)
+    for done, (((method, aggregation), seed), one) in enumerate(zip(todo, recipes), 1):
+        accuracy = train_one(train, test, result(out, method, aggregation, seed), one)
+        pace = (time.perf_counter() - began) / (expected - sum(left[done:]))
+        rest = pace * sum(left[done:]) / 60.0
+        say(f"{method:10} {aggregation:8} seed {seed}  {100 * accuracy:5.1f} %   {rest:.0f} minutes left")
+        (out / "table.md").write_text(table(out))
+        (out / "curves.svg").write_text(curve.svg(curves(out)))
 
 
-def one(train, test, path: Path, recipe: Recipe) -> float:
+def recipe(out: Path, method: str, aggregation: str, seed: int, epochs: int, points: int) -> Recipe:
+    """The budget that every method gets; Real-to-Binary's attention matching needs a teacher and gets ours."""
+    teacher = str(result(out, *FULL, seed).parent) if method == TAUGHT else ""
+    loss = {"teacher": teacher, "distil": 0.0, "attention": 1.0} if teacher else {}
+    stages = ((points, 1.0),)
+    return Recipe(
+        epochs=epochs, points=points, stages=stages, method=method, aggregation=aggregation, seed=seed, **loss
+    )
+
+
+def _seconds(train, recipe: Recipe, out) -> float:
+    """What a run will take; as if untaught where its teacher is not there yet."""
+    return Run(Path(out), train, None, recipe if _taught(recipe) else replace(recipe, teacher="")).seconds_left()
+
+
+def _taught(recipe: Recipe) -> bool:
+    return (Path(recipe.teacher) / "checkpoint.pt").is_file()
+
+
+def train_one(train, test, path: Path, recipe: Recipe) -> float:
     """Train one run and write its result; returns the test accuracy of its last epoch."""
     began = time.perf_counter()
     run = start(path.parent, train, None, recipe, {})
@@ -64,16 +89,17 @@ def result(out, method: str, aggregation: str, seed: int) -> Path:
     return Path(out) / f"{method}_{aggregation}_{seed}" / "result.json"
 
 
-def accuracies(out, method: str, aggregation: str, seeds: int) -> list[float]:
-    paths = [result(out, method, aggregation, seed) for seed in range(seeds)]
-    return [json.loads(path.read_text())["test_accuracy"] for path in paths if path.is_file()]
+def accuracies(out, method: str, aggregation: str) -> list[float]:
+    """Of all seeds that are there."""
+    paths = sorted(Path(out).glob(f"{method}_{aggregation}_*/result.json"))
+    return [json.loads(path.read_text())["test_accuracy"] for path in paths]
 
 
-def table(out, seeds: int) -> str:
-    """Markdown: a row a method, a column an aggregation; mean, and the spread where there are several seeds, in %."""
-    lines = ["| method | " + " | ".join(AGGREGATIONS) + " |", "|---" * (len(AGGREGATIONS) + 1) + "|"]
+def table(out) -> str:
+    """Markdown: a row a method, a column an aggregation; mean, spread and number of seeds where several, in %."""
+    lines = ["| method | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
     for method in (*METHODS, FULL[0]):
-        cells = [cell(accuracies(out, method, aggregation, seeds)) for aggregation in AGGREGATIONS]
+        cells = [cell(accuracies(out, method, aggregation)) for aggregation in COLUMNS]
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -81,13 +107,14 @@ def table(out, seeds: int) -> str:
 def cell(values: list[float]) -> str:
     if not values:
         return "-"
-    spread = f" ± {100 * np.std(values):.1f}" if len(values) > 1 else ""
+    spread = f" ± {100 * np.std(values):.1f} ({len(values)})" if len(values) > 1 else ""
     return f"{100 * np.mean(values):.1f}{spread}"
 
 
-def curves(out, pairs) -> dict[str, list]:
-    """Name -> (epoch, training accuracy) of the first seed of each run."""
-    found = {f"{m} {a}": result(out, m, a, 0).with_name("log.jsonl") for m, a in pairs}
+def curves(out) -> dict[str, list]:
+    """Name -> (epoch, training accuracy) of the first seed of each method with EMA-max, and of full precision."""
+    found = {m: result(out, m, COLUMNS[-1], 0).with_name("log.jsonl") for m in METHODS}
+    found[FULL[0]] = result(out, *FULL, 0).with_name("log.jsonl")
     return {
         name: [(row["epoch"], row["train_accuracy"]) for row in map(json.loads, path.read_text().splitlines())]
         for name, path in found.items()
@@ -110,7 +137,7 @@ def main(arguments=None) -> int:
         train, test = (data.load(path, options.points) for path in (options.train, options.test))
         pairs = [pair for pair in PAIRS if pair[0] in options.methods]
         compare(train, test, Path(options.out), pairs, options.seeds, options.epochs, options.points)
-        print((Path(options.out) / "table.md").read_text())
+        print(table(options.out))
     except (ValueError, OSError) as error:
         print(f"compare: {error}", file=sys.stderr)
         return 2

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import os
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -64,14 +65,12 @@ class Run:
     def train_epoch(self, show=lambda progress: None) -> dict:
         """One pass; returns the mean loss, and the accuracy on the augmented training clouds as they were seen."""
         self.net.train()
+        torch.manual_seed(self.recipe.seed + 100_003 * self.epoch)  # dropout follows from (seed, epoch) too
         steps = max(len(self.train.labels) // self.recipe.batch, 1)
         losses, right = 0.0, 0.0
         for step, (points, answers) in enumerate(self.batches(self.epoch)):
             self._schedule((self.epoch + step / steps) / self.recipe.epochs)
-            logits, seen = self.net.answer(points)
-            loss = self.loss(logits, seen, points, answers)
-            self.optimizer.zero_grad()
-            loss.backward()
+            logits, loss = self.gradients(points, answers)
             self.optimizer.step()
             self._average(self.epoch * steps + step)
             losses += loss.item() / steps
@@ -81,6 +80,30 @@ class Run:
             show((step + 1) / steps)
         self.epoch += 1
         return {"loss": losses, "train_accuracy": right}
+
+    def gradients(self, points, answers) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and loss of a batch, whose gradients lie in the parameters."""
+        logits, seen = self.net.answer(points)
+        loss = self.loss(logits, seen, points, answers)
+        self.optimizer.zero_grad()
+        loss.backward()
+        return logits.detach(), loss.detach()
+
+    def seconds_left(self) -> float:
+        """What the remaining epochs will take here and now, from a step of each of their kinds; changes nothing."""
+        trial, epochs = copy.copy(self), self.recipe.epochs
+        trial.net = copy.deepcopy(self.net).train()
+        kinds = {}  # points of a cloud and real weights? -> epochs
+        for e in range(self.epoch, epochs):
+            kinds.setdefault((self.recipe.points_of(e), self.recipe.real_at(e / epochs)), []).append(e)
+        steps, total = max(len(self.train.labels) // self.recipe.batch, 1), 0.0
+        for (_, real), at in kinds.items():
+            trial.net.set_real(real)
+            trial.gradients(*next(trial.batches(at[0])))
+            began = time.perf_counter()
+            trial.gradients(*next(trial.batches(at[0])))
+            total += (time.perf_counter() - began) * steps * len(at)
+        return total
 
     def _schedule(self, progress: float):
         matrices, others = self.optimizer.param_groups

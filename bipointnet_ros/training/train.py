@@ -74,7 +74,10 @@ def main(arguments=None) -> int:
         if val is None and not options.no_validation:
             held = np.isin(np.arange(len(train)), every_tenth(train.labels))
             train, val = data.select(train, ~held), data.select(train, held)
-        finish(start(options.run, train, val, recipe, {"train": options.train, "val": options.val}))
+        run = start(options.run, train, val, recipe, {"train": options.train, "val": options.val})
+        left = run.seconds_left() / 60.0
+        print(f"epochs {run.epoch + 1} to {recipe.epochs}: about {left:.0f} minutes at today's speed", file=sys.stderr)
+        finish(run)
     except (ValueError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
