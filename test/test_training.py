@@ -245,6 +245,14 @@ def test_only_matrices_decay(tmp_path):
     assert all(p.ndim == 2 for p in matrices["params"]) and all(p.ndim < 2 for p in others["params"])
 
 
+def test_dropped_points_give_way_to_repetitions_as_in_the_pipeline(tmp_path):
+    recipe = Recipe(**TINY, drop=0.9, scale=1.0, shift=0.0, turn=0.0, jitter=0.0)
+    batches = list(run.start(tmp_path, shapes(96), None, recipe, {}).batches(0))
+    distinct = [len(np.unique(cloud, axis=0)) for points, _ in batches for cloud in points.numpy()]
+    assert {points.shape[1] for points, _ in batches} == {20}
+    assert min(distinct) < 6 and max(distinct) > 16 and 2 <= min(distinct)
+
+
 def test_resampled_points_lie_on_the_surface_of_their_neighbourhood_and_are_new():
     rng = np.random.default_rng(0)
     flat = rng.uniform(-1.0, 1.0, (3, 200, 3)).astype(np.float32)

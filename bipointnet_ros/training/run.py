@@ -49,6 +49,7 @@ class Run:
         for rows in np.array_split(order[: steps * self.recipe.batch], steps):
             most = self.recipe.points_of(epoch)
             points = self.seen(rows, max(int(most * (1.0 - self.recipe.drop * rng.random())), 1), rng)
+            points = points[:, np.r_[: points.shape[1], rng.integers(points.shape[1], size=most - points.shape[1])]]
             answers = one_hot[self.train.labels[rows]]
             if rng.random() < self.recipe.mix:
                 points, answers = views.mixed(points, answers, rng)
