@@ -11,7 +11,7 @@ from bipointnet_ros.core.kernels import Native, prepared_bytes
 from bipointnet_ros.core.reference import Reference, distance
 
 _LETTERS = {"lift": "L", "layer": "Y", "limits": "S", "dense": "D", "merge": "M", "logits": "G", "argsort": "A"}
-_LETTERS |= {"layer_spans": "Z", "distinct": "U", "link": "K"}
+_LETTERS |= {"layer_spans": "Z", "distinct": "U", "farthest": "F", "voxels": "V", "match": "H", "link": "K"}
 _LETTERS |= {"extremes": "E", "segment_max": "X"}
 _LETTERS |= {"signs": "s", "gram": "g", "inside": "i", "scatter": "c", "selected": "e"}
 
@@ -65,22 +65,7 @@ def recording(seed: int, rounds: int) -> Recorder:
     """``rounds`` times each operation, with random sizes."""
     rng, recorder = np.random.default_rng(seed), Recorder()
     for _ in range(rounds):
-        for case in (
-            _lift,
-            _layer,
-            _spans,
-            _distinct,
-            _limits,
-            _dense,
-            _merge,
-            _logits,
-            _argsort,
-            _link,
-            _extremes,
-            _segment_max,
-            _packed_rows,
-            _chosen,
-        ):
+        for case in _CASES:
             case(recorder, rng)
     return recorder
 
@@ -224,3 +209,25 @@ def _chosen(recorder, rng):
     entries = [gradient, row, gradient.size, channels]
     recorder.training("scatter", [*entries, weight, width, first, rows], [rows], before)
     recorder.training("selected", [*entries, bits.pack_bits(signs), width, sums], [sums])
+
+
+def _farthest(recorder, rng):
+    n = int(rng.integers(1, 300))
+    chosen = np.zeros(rng.integers(1, n + 1), np.int32)
+    recorder.record("farthest", [np.round(rng.normal(0, 9, (n, 3))).astype(np.float32), chosen], [1])
+
+
+def _voxels(recorder, rng):
+    n = int(rng.integers(1, 300))
+    xyz = rng.normal(0, 10.0 ** rng.integers(0, 9), (n, 3)).astype(np.float32)
+    recorder.record("voxels", [xyz, 0.1, np.zeros(n, np.uint64)], [2])
+
+
+def _match(recorder, rng):
+    m, n = rng.integers(1, 300, 2)
+    table, wanted = rng.integers(0, 200, m, np.uint64), rng.integers(0, 200, n, np.uint64)
+    recorder.record("match", [table, wanted, np.zeros(n, np.int32)], [2])
+
+
+_CASES = (_lift, _layer, _spans, _distinct, _limits, _dense, _merge, _logits)
+_CASES += (_argsort, _farthest, _voxels, _match, _link, _extremes, _segment_max, _packed_rows, _chosen)

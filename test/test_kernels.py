@@ -309,6 +309,41 @@ def test_link_by_hand(backend):
         kernels.choose(kernels.available()[0]).link(xy, np.full(6, 1024, np.int32), root)
 
 
+@pytest.mark.parametrize(("n", "count"), [(1, 1), (2, 2), (15, 15), (16, 9), (17, 17), (1000, 200), (4100, 64)])
+@pytest.mark.parametrize("kind", ["spread", "grid", "one place", "far apart"])
+def test_farthest(backend, n, count, kind):
+    """On a grid, and in one place, most distances tie: the lowest index counts."""
+    rng = np.random.default_rng(n)
+    xyz = rng.normal(0, 30, (n, 3)).astype(np.float32)
+    xyz = {"grid": np.round(xyz / 20), "one place": np.ones_like(xyz), "far apart": xyz * np.float32(1e19)}.get(
+        kind, xyz
+    )
+    with np.errstate(over="ignore"):
+        same(backend, "farthest", [np.ascontiguousarray(xyz), None], [(1, (count,), np.int32)])
+
+
+@pytest.mark.parametrize("edge", [0.1, 0.3, 2.0, 1e-30, 1e30])
+@pytest.mark.parametrize("n", [0, 1, 1000])
+def test_voxels(backend, n, edge):
+    rng = np.random.default_rng(n)
+    xyz = (rng.integers(-40, 40, (n, 3)) * np.float32(0.1) * rng.choice([1.0, 1e6, 1e30], (n, 1))).astype(np.float32)
+    with np.errstate(over="ignore"):
+        same(backend, "voxels", [xyz, edge, None], [(2, (n,), np.uint64)])
+
+
+@pytest.mark.parametrize(("m", "n", "different"), [(0, 5, 9), (1, 1, 1), (3, 0, 2), (500, 900, 300), (900, 500, 10**9)])
+def test_match(backend, m, n, different):
+    rng = np.random.default_rng(m)
+    keys = rng.integers(0, 2**64, 1000, np.uint64)[rng.integers(0, min(different, 1000), m + n)]
+    same(backend, "match", [keys[:m], keys[m:], None], [(2, (n,), np.int32)])
+
+
+def test_farthest_of_more_than_there_are_is_one_sentence(backend):
+    for count in (0, 6):
+        with pytest.raises(ValueError, match=f"chosen must have room for 1 to 5 of the points, got {count}"):
+            backend.farthest(np.zeros((5, 3), np.float32), np.zeros(count, np.int32))
+
+
 def test_a_bound_call_reads_the_arrays_anew(backend):
     rng = np.random.default_rng(0)
     weight, x, out = codes(rng, 64, 64), codes(rng, 4, 64), np.zeros((4, 1), np.uint64)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bipointnet_ros.core import points
+from bipointnet_ros.core import kernels, points
 from bipointnet_ros.core.config import Config
 
 
@@ -100,6 +100,16 @@ def test_answers_are_near_and_samples_answer_themselves(cloud):
     assert 0.7 < answered.mean() < 1.0
     away = np.linalg.norm(cloud[answered] - cloud[sampled[answer[answered]]], axis=1)
     assert away.max() <= 4.0 * np.sqrt(3.0) + 1e-4
+
+
+@pytest.mark.parametrize("name", kernels.available())
+def test_every_backend_samples_and_answers_alike(cloud, name):
+    backend = kernels.choose(name)
+    for method in points.SAMPLINGS:
+        want = points.sample(cloud, 300, method, seed=1)
+        assert (points.sample(cloud, 300, method, seed=1, backend=backend) == want).all()
+        answer = points.answers(cloud, want, 1.0, backend=backend)
+        assert (answer == points.answers(cloud, want, 1.0)).all()
 
 
 def test_without_samples_nothing_is_answered(cloud):

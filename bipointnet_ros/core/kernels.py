@@ -18,6 +18,7 @@ from bipointnet_ros.core.reference import Reference, Weights
 
 VARIABLE = "BIPOINTNET_BACKEND"
 MAX_LAYER_INPUTS = 248  # distances of a layer are counted in bytes
+_AXIS_PADDING = 16  # points: BPN_AXIS_PADDING of native/kernels.h
 MAX_REACH = 31  # cells: BPN_REACH of native/link.h
 _TABLE_BYTES = 1 << 18  # larger tables of logits than this are slower than the sums they replace
 
@@ -173,6 +174,28 @@ class Native:
         _check("out", out, np.int32, keys.shape)
         return self._bound("argsort", keys, len(keys), np.empty((3, len(keys)), np.uint64), out)
 
+    def _bind_farthest(self, xyz, chosen):
+        n, count = len(xyz), len(chosen)
+        _check("xyz", xyz, np.float32, (None, 3))
+        _check("chosen", chosen, np.int32, (None,))
+        if not 0 < count <= n:
+            raise ValueError(f"chosen must have room for 1 to {n} of the points, got {count}")
+        scratch = np.empty(4 * (-(-n // _AXIS_PADDING) * _AXIS_PADDING), np.float32)
+        return self._bound("farthest", xyz, n, scratch, count, chosen)
+
+    def _bind_voxels(self, xyz, edge: float, keys):
+        _check("xyz", xyz, np.float32, (None, 3))
+        _check("keys", keys, np.uint64, (len(xyz),))
+        return self._bound("voxels", xyz, len(xyz), np.array([edge], np.float32), keys)
+
+    def _bind_match(self, table, wanted, out):
+        for name, keys in (("table", table), ("wanted", wanted)):
+            _check(name, keys, np.uint64, (None,))
+        _check("out", out, np.int32, wanted.shape)
+        bits = 1 + len(table).bit_length()  # at most half of the slots are taken
+        slots = np.empty(1 << bits, np.int32)
+        return self._bound("match", table, len(table), wanted, len(wanted), slots, bits, out)
+
     def _bind_link(self, xy, reach, root):
         _check("xy", xy, np.int32, (None, 2))
         _check("reach", reach, np.int32, (len(xy),))
@@ -195,7 +218,8 @@ def _operation(name: str):
     return call
 
 
-for _name in ("lift", "layer", "layer_spans", "distinct", "limits", "dense", "merge", "logits", "argsort", "link"):
+_LAYERS = ("lift", "layer", "layer_spans", "distinct", "limits", "dense", "merge", "logits")
+for _name in (*_LAYERS, "argsort", "farthest", "voxels", "match", "link"):
     setattr(Native, _name, _operation(_name))
 
 

@@ -96,7 +96,7 @@ class Pipeline:
         watch("network")
         row, height = scene.answer, scene.height
         if seen is not None:
-            near = points.answers(xyz, seen, blueprint.grid.voxel)
+            near = points.answers(xyz, seen, blueprint.grid.voxel, backend=self._network.backend)
             row, height = np.where(near < 0, -1, row[near]), np.where(near < 0, np.float32(0.0), height[near])
         label, confidence = points.spread(label, row), points.spread(confidence, row)
         watch("spread")
@@ -133,7 +133,7 @@ class Pipeline:
 
     def _sampled(self, xyz) -> np.ndarray:
         method = self.model.sampling if self.config.sampling == "auto" else self.config.sampling
-        return points.sample(xyz, self._count, method, self.config.seed)
+        return points.sample(xyz, self._count, method, self.config.seed, self._network.backend)
 
     @property
     def _count(self) -> int:

@@ -1,12 +1,13 @@
-"""Which points count, which of them a network sees, and how its answers return to all of them. O(N) numpy."""
+"""Which points count, which of them a network sees, and how its answers return to all of them. O(N)."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from bipointnet_ros.core.reference import Reference
+
 SAMPLINGS = ("random", "voxel", "farthest")
 _FARTHEST_POOL = 8  # farthest-point sampling looks at so many points a sample at most: O(N count) must stay bounded
-_REACH = 2.0**20  # voxels from the origin; farther ones share the outermost voxel, so that keys fit 63 bits
 
 
 # ------------------------------------------------------------------------------------------------------------ filters
@@ -51,10 +52,10 @@ def normalised(xyz: np.ndarray) -> np.ndarray:
 # ----------------------------------------------------------------------------------------------------------- sampling
 
 
-def sample(xyz: np.ndarray, count: int, method: str = "random", seed: int = 0) -> np.ndarray:
+def sample(xyz: np.ndarray, count: int, method: str = "random", seed: int = 0, backend=None) -> np.ndarray:
     """(count,) int64 rows of xyz (N, 3), N >= 1, repeatable by seed; all rows and random repetitions where N < count.
 
-    ValueError for an unknown method.
+    The same by every backend (core/kernels.py; None = numpy). ValueError for an unknown method.
     """
     if method not in SAMPLINGS:
         raise ValueError(f"sampling must be one of {', '.join(SAMPLINGS)}, got '{method}'")
@@ -62,66 +63,63 @@ def sample(xyz: np.ndarray, count: int, method: str = "random", seed: int = 0) -
     if len(xyz) <= count:
         return np.concatenate([np.arange(len(xyz)), rng.integers(0, len(xyz), count - len(xyz))])
     if method == "farthest":
-        return farthest(xyz, count, rng)
-    return _one_a_voxel(xyz, count, rng) if method == "voxel" else rng.permutation(len(xyz))[:count]
+        return farthest(xyz, count, rng, backend)
+    return _one_a_voxel(xyz, count, rng, backend) if method == "voxel" else rng.permutation(len(xyz))[:count]
 
 
-def farthest(xyz: np.ndarray, count: int, rng) -> np.ndarray:
+def farthest(xyz: np.ndarray, count: int, rng, backend=None) -> np.ndarray:
     """(count,) rows, each the farthest from those before it; of more than 8 count points a random part is looked at."""
     pool = rng.permutation(len(xyz))[: count * _FARTHEST_POOL]
-    candidates = xyz[pool]
-    chosen = np.zeros(count, np.int64)
-    nearest = np.full(len(pool), np.inf, np.float32)
-    for i in range(1, count):
-        offset = candidates - candidates[chosen[i - 1]]
-        np.minimum(nearest, np.einsum("ij,ij->i", offset, offset), out=nearest)
-        chosen[i] = nearest.argmax()
+    chosen = np.empty(count, np.int32)
+    (backend or Reference()).farthest(xyz[pool], chosen)
     return pool[chosen]
 
 
-def voxel(xyz: np.ndarray, edge: float, rng=None) -> np.ndarray:
+def voxel(xyz: np.ndarray, edge: float, rng=None, backend=None) -> np.ndarray:
     """Rows of one point in each occupied voxel of the given edge [m]: the first one, or a random one."""
     order = np.arange(len(xyz)) if rng is None else rng.permutation(len(xyz))
-    _, first = np.unique(voxel_keys(xyz, edge)[order], return_index=True)
-    return order[first]
+    keys, place = voxel_keys(xyz, edge, backend)[order], np.empty(len(xyz), np.int32)
+    (backend or Reference()).argsort(keys, place)
+    keys = keys[place]
+    return order[place[np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])]]
 
 
-def _one_a_voxel(xyz, count, rng):
+def _one_a_voxel(xyz, count, rng, backend):
     """count rows from the coarsest voxels, of edges halved from the cloud's size, that are at least count."""
     edge = max(float(np.ptp(xyz, axis=0).max()), 1e-3)
     rows = np.zeros(0, np.int64)
     for _ in range(20):
         edge /= 2.0
-        rows = voxel(xyz, edge, rng)
+        rows = voxel(xyz, edge, rng, backend)
         if len(rows) >= count:
             return rng.permutation(rows)[:count]
     rest = np.setdiff1d(np.arange(len(xyz)), rows)  # the others coincide with chosen ones
     return np.concatenate([rows, rng.permutation(rest)[: count - len(rows)]])
 
 
-def voxel_keys(xyz: np.ndarray, edge: float) -> np.ndarray:
-    """(N,) int64, equal for points of one voxel."""
-    x, y, z = np.clip(np.floor(xyz / np.float32(edge)), -_REACH, _REACH - 1).astype(np.int64).T
-    return ((x << 21) + y << 21) + z
+def voxel_keys(xyz: np.ndarray, edge: float, backend=None) -> np.ndarray:
+    """(N,) uint64, equal for points of one voxel."""
+    keys = np.empty(len(xyz), np.uint64)
+    (backend or Reference()).voxels(np.ascontiguousarray(xyz), edge, keys)
+    return keys
 
 
 # ------------------------------------------------------------------------------------------------------- the way back
 
 
-def answers(xyz: np.ndarray, sampled: np.ndarray, edge: float, doublings: int = 3) -> np.ndarray:
+def answers(xyz: np.ndarray, sampled: np.ndarray, edge: float, doublings: int = 3, backend=None) -> np.ndarray:
     """(N,) int32: for each point the index into ``sampled`` (rows of xyz) that answers it, -1 when it has none near.
 
     A point is answered by the first sample of its voxel of the given edge [m], else of the voxel of twice the edge, ...
     """
+    backend = backend or Reference()
     answer = np.full(len(xyz), -1, np.int32)
     open_rows = np.arange(len(xyz))
     for _ in range(doublings + 1):
-        keys, first = np.unique(voxel_keys(xyz[sampled], edge), return_index=True)
-        wanted = voxel_keys(xyz[open_rows], edge)
-        place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
-        hit = keys[place] == wanted if len(keys) else np.zeros(len(wanted), bool)
-        answer[open_rows[hit]] = first[place[hit]]
-        open_rows, edge = open_rows[~hit], 2.0 * edge
+        wanted, found = voxel_keys(xyz[open_rows], edge, backend), np.empty(len(open_rows), np.int32)
+        backend.match(voxel_keys(xyz[sampled], edge, backend), wanted, found)
+        answer[open_rows] = found
+        open_rows, edge = open_rows[found < 0], 2.0 * edge
     answer[sampled] = np.arange(len(sampled), dtype=np.int32)
     return answer
 

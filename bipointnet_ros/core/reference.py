@@ -12,6 +12,7 @@ import numpy as np
 
 from bipointnet_ros.core.bits import pack_bits
 
+VOXEL_REACH = 2**20  # voxels from the origin
 DISTINCT_ROWS = 8192  # that are compared with one another
 _CHUNK = 4096  # rows whose (rows, C) distances are held at once
 
@@ -133,6 +134,32 @@ class Reference:
     def argsort(self, keys, out):
         """out (N,) int32: the stable order of keys (N,) uint64."""
         out[:] = np.argsort(keys, kind="stable")
+
+    def farthest(self, xyz, chosen):
+        """chosen (count,) int32 rows of xyz (n, 3) float32: the first point, then each time the first of those that are
+        farthest from the ones before; squared distances are x x + y y + z z in float32."""
+        nearest = np.full(len(xyz), np.inf, np.float32)
+        chosen[0] = 0
+        for i in range(1, len(chosen)):
+            x, y, z = (xyz - xyz[chosen[i - 1]]).T
+            np.minimum(nearest, x * x + y * y + z * z, out=nearest)
+            chosen[i] = nearest.argmax()
+
+    def voxels(self, xyz, edge: float, keys):
+        """keys (n,) uint64: equal for points of one voxel of that edge, rising with its x, then y, then z.
+
+        Places farther than 2^20 voxels from the origin share the outermost one."""
+        place = np.floor(xyz / np.float32(edge))
+        x, y, z = (np.clip(place, -VOXEL_REACH, VOXEL_REACH - 1).astype(np.int64) + VOXEL_REACH).astype(np.uint64).T
+        keys[:] = (x << np.uint64(42)) | (y << np.uint64(21)) | z
+
+    def match(self, table, wanted, out):
+        """out (n,) int32: the first index into table (m,) uint64 of each wanted key (n,), -1 where there is none."""
+        keys, first = np.unique(table, return_index=True)
+        out[:] = -1
+        if len(keys):
+            place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+            out[:] = np.where(keys[place] == wanted, first[place], -1)
 
     def link(self, xy, reach, root):
         """root (n,) int32: the first cell of the component of each cell xy (n, 2) int32, distinct and in order.

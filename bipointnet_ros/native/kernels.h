@@ -14,6 +14,7 @@
 #define BPN_TILE_BYTES(C, W) ((size_t)BPN_WORDS(C) * 64 * 16 * (size_t)(W))
 #define BPN_CODE_BYTES(W) ((W) == 1 ? 24 : (W) == 2 ? 44 : 84) /* of a channel (slices.h): 2 for each group of inputs */
 #define BPN_PREPARED_BYTES(C, W) (BPN_TILE_BYTES(C, W) + (size_t)(C) * BPN_CODE_BYTES(W))
+#define BPN_AXIS_PADDING 16   /* farthest takes whole vectors of points */
 #define BPN_LAYER_INPUTS 248 /* most inputs of a layer: distances are counted in bytes */
 
 struct bpn_backend {
@@ -62,6 +63,18 @@ struct bpn_backend {
 
     /* out (n): the stable order of keys; scratch 3 n words. */
     void (*argsort)(const uint64_t *keys, int32_t n, uint64_t *scratch, int32_t *out);
+
+    /* chosen (count): the first of the points xyz (n, 3), then each time the one that is farthest from those before it,
+     * the first such one; squared distances are x x + y y + z z, each product and each sum rounded to float32. No NaN;
+     * scratch 4 n floats, n rounded up to BPN_AXIS_PADDING. */
+    void (*farthest)(const float *xyz, int32_t n, float *scratch, int32_t count, int32_t *chosen);
+
+    /* keys (n): equal for points of one voxel of that edge, rising with its x, then y, then z; 2^20 voxels each way. */
+    void (*voxels)(const float *xyz, int32_t n, const float *edge, uint64_t *keys);
+
+    /* out (n): the first index into table (m) of each wanted key (n), -1 where there is none; slots (2^bits > m). */
+    void (*match)(const uint64_t *table, int32_t m, const uint64_t *wanted, int32_t n, int32_t *slots, int32_t bits,
+                  int32_t *out);
 
     /* root (n): the first cell of the component of each of n cells of a plane, see link.h. */
     void (*link)(const int32_t *xy, const int32_t *reach, int32_t n, int32_t *root);

@@ -4,6 +4,7 @@
 #include "distinct.h"
 #include "link.h"
 #include "sort.h"
+#include "voxels.h"
 
 #include <arm_neon.h>
 
@@ -13,6 +14,7 @@
 #define ANY(p) (vmaxvq_u32((uint32x4_t)(p)) != 0)
 #define ORDER(pointer, held) __asm__ volatile("" : "+r"(pointer), "+w"(held)) /* or gcc loads so early that it spills */
 #define OPAQUE(pointer) __asm__("" : "+r"(pointer))                          /* so that a pair is one load */
+#include "farthest.h"
 #include "slices_train.h"
 
 /* Tiles (tiles.h): a step is a byte of inputs; 16 sums, 4 weights and the inputs fill two thirds of the registers. */
@@ -145,6 +147,9 @@ const struct bpn_backend bpn_neon = {
     .merge = bpn_merge,
     .logits = bpn_logits,
     .argsort = bpn_argsort,
+    .farthest = farthest,
+    .voxels = bpn_voxels,
+    .match = bpn_match,
     .link = bpn_link,
     .extremes = extremes,
     .segment_max = bpn_segment_max,

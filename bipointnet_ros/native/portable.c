@@ -3,11 +3,13 @@
 #include "distinct.h"
 #include "link.h"
 #include "sort.h"
+#include "voxels.h"
 
 /* Slices (slices.h). */
 #define PLANE_BYTES 16
 #define CARRY(a, b, x, c) (((a) & (b)) | ((x) & (c)))
 #define ANY(p) (((p)[0] | (p)[1]) != 0)
+#include "farthest.h"
 #include "slices_train.h"
 
 /* Tiles (tiles.h): a step is a byte of inputs, and eight channels share a word. */
@@ -134,6 +136,9 @@ const struct bpn_backend bpn_portable = {
     .merge = bpn_merge,
     .logits = bpn_logits,
     .argsort = bpn_argsort,
+    .farthest = farthest,
+    .voxels = bpn_voxels,
+    .match = bpn_match,
     .link = bpn_link,
     .extremes = extremes,
     .segment_max = bpn_segment_max,

@@ -8,10 +8,12 @@
 #include "distinct.h"
 #include "link.h"
 #include "sort.h"
+#include "voxels.h"
 
 /* Slices (slices.h). */
 #define PLANE_BYTES 32
 #define ANY(p) !_mm256_testz_si256((__m256i)(p), (__m256i)(p))
+#include "farthest.h"
 #include "slices_train.h"
 
 /* Tiles (tiles.h): a step is a nibble of inputs. Row a of this table holds popcount(a ^ w) for the 16 weight nibbles w, so
