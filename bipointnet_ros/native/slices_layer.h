@@ -46,6 +46,12 @@ static void sliced_own(const uint64_t *x, int n, int K, const uint16_t *codes, i
     }
 }
 
+#ifdef BPN_LOOK_AT_ALL /* for benchmarks: what stopping early saves, and what it costs where nothing stops */
+#define OPEN(exist, set) (exist)
+#else
+#define OPEN(exist, set) ((exist) & ~(set))
+#endif
+
 /* The open channels of a word that some row sets. */
 static uint64_t look(const struct slices *slices, test *fires, const uint16_t *codes, size_t groups, const uint8_t *limit,
                      uint64_t open)
@@ -72,7 +78,8 @@ static void sliced_pool(const uint64_t *x, int n, int K, const uint16_t *codes, 
         slice_rows(&slices, x + (size_t)first * W, bpn_least(LANES, n - first), K);
         for (int c = 0; c < C; c += 64) { /* a channel that is set is not looked at again */
             uint64_t exist = C - c < 64 ? ((uint64_t)1 << (C - c)) - 1 : ~(uint64_t)0;
-            pool[c / 64] |= look(&slices, fires, codes + (size_t)c * groups, groups, limit + c, exist & ~pool[c / 64]);
+            pool[c / 64] |= look(&slices, fires, codes + (size_t)c * groups, groups, limit + c,
+                                OPEN(exist, pool[c / 64]));
         }
     }
 }
