@@ -211,10 +211,10 @@ def test_awkward_clouds_give_finite_features(name):
 
 
 def test_a_million_points_take_bounded_time():
-    from time import perf_counter
+    from time import process_time  # not the clock on the wall, which a busy machine turns faster
 
     rng = np.random.default_rng(0)
     xyz = np.c_[rng.uniform(-100, 100, (1_000_000, 2)), rng.exponential(1.0, 1_000_000)].astype(np.float32)
-    begin = perf_counter()
+    begin = process_time()
     scene(xyz)
-    assert perf_counter() - begin < 10.0
+    assert process_time() - begin < 10.0

@@ -67,6 +67,7 @@ KINDS = {
     "pole": Kind(0.4, 6, (0.8, np.inf), longest=4.0),
 }
 ANYTHING = Kind(0.5, 20, (0.3, np.inf))
+MOST = 500  # objects of a scan, the nearest: noise must not become a million of them
 _BELOW = -0.5  # m under the ground: not a thing
 _OWN = 4.0  # m: a thing that reaches no farther and surrounds the sensor carries it
 
@@ -87,7 +88,8 @@ def objects(xyz, height, label, confidence, names, backend=None) -> tuple[np.nda
 
 def standing(xyz, height, backend=None) -> list[np.ndarray]:
     """Rows of every cluster that stands on the ground, whatever it is: what a classifier of clusters is asked about."""
-    return _things(xyz, height, np.flatnonzero(height > ANYTHING.top[0]), ANYTHING, backend)
+    parts = _things(xyz, height, np.flatnonzero(height > ANYTHING.top[0]), ANYTHING, backend)
+    return [parts[i] for i in _nearest(xyz, parts)]
 
 
 def named(xyz, height, parts, label, confidence, names) -> tuple[np.ndarray, tuple[Object, ...]]:
@@ -115,6 +117,13 @@ def _things(xyz, height, rows, kind: Kind, backend) -> list[np.ndarray]:
     return [rows[order[starts[i] : starts[i + 1]]] for i in np.flatnonzero(fits)]
 
 
+def _nearest(xyz, parts):
+    """Indices of the MOST nearest parts; of all of them, as they come, where they are not more."""
+    if len(parts) <= MOST:
+        return range(len(parts))
+    return np.argsort([np.hypot(*xyz[part, :2].mean(0)) for part in parts], kind="stable")[:MOST]
+
+
 def _own(low, high):
     """(K,) whether a thing of extent low to high (K, 2) [m] is the vehicle or the robot that carries the sensor."""
     around = ((low < 0.0) & (high > 0.0)).all(1)
@@ -125,6 +134,7 @@ def _numbered(xyz, height, confidence, found):
     instance = np.zeros(len(xyz), np.uint32)
     if not found:
         return instance, ()
+    found = [found[i] for i in _nearest(xyz, [part for _, _, part in found])]
     rows = np.concatenate([part for _, _, part in found])
     starts = np.concatenate([[0], np.cumsum([len(part) for _, _, part in found])])
     least = np.array([KINDS[name].least if name in KINDS else (0.0, 0.0) for _, name, _ in found])
