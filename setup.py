@@ -35,7 +35,8 @@ setup(
     ],
     install_requires=["numpy>=1.21"],
     extras_require={
-        "bags": ["rosbags>=0.11"],
+        "bags": ["rosbags~=0.11.9"],
+        "view": ["rerun-sdk>=0.22"],
         "pictures": ["matplotlib>=3.5"],
         "training": ["torch>=2.1", "matplotlib>=3.5"],
     },

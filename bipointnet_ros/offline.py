@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from bipointnet_ros.core.network import Network
 from bipointnet_ros.core.pipeline import Pipeline, Result
 from bipointnet_ros.core.tracking import Tracker
 from bipointnet_ros.pointcloud2 import labeled_cloud
+from bipointnet_ros.view import View, boxes
 
 LABELED_TOPIC = "/bipointnet/labeled_points"  # as the node calls it
 _ANY_RANGE = {"range_min": 0.0, "range_max": 1000.0}  # an object has no sensor at its origin
@@ -75,13 +77,24 @@ def label_bag(pipe: Pipeline, source, out, topic: str = "", tell=lambda left_out
             yield Labelled(cloud.source, cloud.xyz, result, spent, (Path(out),))
 
 
+def show(pipe: Pipeline, sources, view: View, topic: str = "", most: int = 0) -> None:
+    """Label and show the clouds of the recordings, at most ``most`` (0 = all). FileError, CloudError."""
+    view.classes(pipe.model.classes)
+    found = ((cloud, tracker) for s in sources for tracker in (Tracker(),) for cloud in recordings.clouds(s, topic))
+    for cloud, tracker in islice(found, most or None):
+        result, spent = _timed(pipe, cloud, tracker)
+        view.show(cloud.xyz, result.label, cloud.stamp)
+        view.objects(boxes(result.objects))
+        view.times({"all": spent, **result.stages})
+    view.close()
+
+
 def _timed(pipe: Pipeline, cloud: recordings.Cloud, tracker: Tracker) -> tuple[Result, float]:
     """The answer, and the milliseconds that it took; objects of a bag are followed as the node follows them."""
     start = time.perf_counter()
     result = pipe.process(cloud.xyz, cloud.intensity)
     if cloud.msg is not None:
-        stamp = cloud.msg.header.stamp
-        result = tracker.follow(result, stamp.sec + stamp.nanosec / 1e9, cloud.msg.header.frame_id, pipe.config)
+        result = tracker.follow(result, cloud.stamp, cloud.msg.header.frame_id, pipe.config)
     return result, (time.perf_counter() - start) * 1e3
 
 

@@ -44,6 +44,14 @@ def read_xyz(msg) -> tuple[np.ndarray, np.ndarray | None]:
     return xyz, None if name is None else _values(points, fields[name], msg)
 
 
+def read_label(msg) -> np.ndarray | None:
+    """The labels (N,) uint16 of a labelled cloud, or None if it has none. Raises MessageError."""
+    field = _fields(msg).get("label")
+    if field is None or field.datatype != _UINT16 or field.count != 1:
+        return None
+    return _column(_points(msg), _field_type(field, msg.is_bigendian), field.offset).astype(np.uint16)
+
+
 def labeled_cloud(msg, result, colours: np.ndarray):
     """The input cloud with ``label``, ``instance``, ``confidence`` and ``rgb`` appended to each point.
 

@@ -28,6 +28,11 @@ class Cloud:
     msg: object | None = None
     time: int = 0
 
+    @property
+    def stamp(self) -> float | None:
+        """Seconds in the header of its message."""
+        return None if self.msg is None else self.msg.header.stamp.sec + self.msg.header.stamp.nanosec / 1e9
+
 
 def clouds(path, topic: str = ""):
     """Yield every Cloud of a file, a folder of files (by name), a drive (.npz with offsets) or a bag. FileError."""

@@ -30,6 +30,7 @@ RULES = {
     "core": ({"numpy"}, set()),
     "ros/messages.py": ({"numpy"} | MESSAGES, {"core", "pointcloud2"}),
     "ros/markers.py": ({"numpy"} | MESSAGES, {"core"}),
+    "ros/viewer.py": ({"rclpy"} | MESSAGES, {"core", "ros", "pointcloud2", "view"}),
     "ros/player.py": ({"numpy", "rclpy"} | MESSAGES, {"core", "ros"} | CLOUDS),
     "ros": ({"numpy", "rclpy", "ament_index_python", "tf2_ros"} | MESSAGES, {"core", "ros"}),
     "training": ({"numpy", "torch", "matplotlib"}, {"core", "scores", "evaluation", "offline"} | CLOUDS),
@@ -44,15 +45,17 @@ RULES = {
     "scores.py": ({"numpy"}, {"dataset"}),
     "box_scores.py": ({"numpy"}, set()),
     "evaluation.py": ({"numpy"}, {"core", "scores", "box_scores"} | CLOUDS),
-    "offline.py": ({"numpy"}, {"core"} | CLOUDS),
+    "offline.py": ({"numpy"}, {"core", "view"} | CLOUDS),
     "bench.py": ({"numpy"}, {"core"} | CLOUDS),
-    "cli.py": ({"numpy"}, {"core", "bench", "evaluation", "offline", "render"} | CLOUDS),
+    "cli.py": ({"numpy"}, {"core", "bench", "evaluation", "offline", "ros.viewer", "view", "wording"} | CLOUDS),
+    "wording.py": ({"numpy"}, {"core", "evaluation", "offline"}),
+    "view.py": ({"numpy", "rerun"}, {"core.classes"}),
     "render.py": ({"numpy", "matplotlib"}, {"core.classes"}),
     "manual.py": (set(), {"core"}),
     "__init__.py": (set(), set()),
 }
 NEVER = {"core": {"subprocess", "multiprocessing", "socket", "urllib"}, "ros": {"ctypes"}}
-LAZY = {"matplotlib", "rosbags", "tf2_ros"}  # imported where it is used, so that nothing else needs it
+LAZY = {"matplotlib", "rerun", "rosbags", "tf2_ros"}  # imported where it is used, so that nothing else needs it
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -143,7 +146,7 @@ for module in pkgutil.iter_modules(bipointnet_ros.core.__path__):
     "load", [EVERYTHING_OF_CORE, "import bipointnet_ros.cli", "import bipointnet_ros.files, bipointnet_ros.render"]
 )
 def test_core_and_command_run_without_ros_torch_open3d_and_matplotlib(load):
-    blocked = {"rclpy", "torch", "open3d", "matplotlib", "rosbags", *MESSAGES}
+    blocked = {"rclpy", "torch", "open3d", "matplotlib", "rerun", "rosbags", *MESSAGES}
     script = BLOCKED.format(blocked=blocked, load=load)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
