@@ -15,13 +15,12 @@ from bipointnet_ros.core.descriptors import BESIDE, EXTENT, HIGH, SHAPE
 
 INPUTS = (
     *("height", "height_fine", "range", "inside_x", "inside_y", "inside_z", "intensity", "density"),
-    *("far", *(f"{cell}_{key}" for cell in ("cube", "pillar", "block") for key in SHAPE)),
+    *(f"{cell}_{key}" for cell in ("cube", "pillar") for key in SHAPE),
     *(f"{cell}_{key}" for cell in ("column", "pillar", "block") for key in EXTENT),
     *(f"{cell}_{key}" for cell in ("around", "pillar") for key in BESIDE),
     *(f"around_{key}" for key in (*SHAPE, "count")),
 )
 BLIND = tuple(name for name in INPUTS if name not in ("range", "density"))  # these two betray the sensor
-_FAR = (np.float32(15.0), np.float32(110.0))  # m: what is nearer tells nothing of the sensor, what is farther is sparse
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class _Rows:
         """name -> (n,) float32, each in about -1..1."""
         cube, pillar, block = (self.offsets[min(k, len(self.offsets) - 1)] for k in range(3))
         out = self._own(intensity)
-        for name, starts in (("cube", cube), ("pillar", pillar), ("block", block)):
+        for name, starts in (("cube", cube), ("pillar", pillar)):
             out |= descriptors.shape(name, (self.x, self.y, self.z), starts, self.grid.voxel)
         for name, starts in (("column", self.column), ("pillar", pillar), ("block", block)):
             out |= descriptors.extent(name, self.h, starts)
@@ -99,7 +98,6 @@ class _Rows:
             "height": np.clip(self.h, -1.0, HIGH) / 4.0 - 1.0,
             "height_fine": np.clip(self.h, -0.5, 1.5) - 0.5,
             "range": np.log(np.maximum(distance, 1.0)) / 2.5 - 1.0,
-            "far": np.log(np.clip(distance, *_FAR) / _FAR[0]) - 1.0,
             "inside_x": inside[0],
             "inside_y": inside[1],
             "inside_z": inside[2],

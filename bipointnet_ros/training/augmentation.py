@@ -41,7 +41,7 @@ def opened(scan: Scan, rng) -> Scan:
     return kept if len(kept.xyz) > _FEW // 2 else scan
 
 
-def sector(scan: Scan, rng, most_rows: int = 60_000) -> Scan:
+def sector(scan: Scan, rng, most_rows: int = 40_000) -> Scan:
     """A large scan's random sector of about 0.3 to 1 of its points, at most ``most_rows``."""
     if len(scan.xyz) < _LARGE:
         return scan
