@@ -25,8 +25,9 @@ def evaluate(pipe: Pipeline, data: Objects | Scenes, step=lambda done, of: None)
     Every cloud goes through the whole pipeline, which should have one thread for ``ms_per_cloud``. FileError if the
     data do not fit the model's task.
     """
-    objects = isinstance(data, Objects)
-    task = pipe.model.blueprint.task
+    objects, task = isinstance(data, Objects), pipe.model.blueprint.task
+    if objects and pipe.model.objects:
+        return _named(pipe, data, step)
     if objects != (task == CLASSIFICATION):
         form = "objects (points, labels)" if task == CLASSIFICATION else "scenes (xyz, offsets, label)"
         raise FileError(f"expected {form} for the {task} model '{pipe.model.name}', got {type(data).__name__.lower()}")
@@ -39,6 +40,23 @@ def evaluate(pipe: Pipeline, data: Objects | Scenes, step=lambda done, of: None)
     scores = run.objects(data, step) if objects else run.scenes(data, step)
     facts = {"task": task, "model": pipe.model.name, "backend": pipe.backend_name, "n": len(data)}
     return {**facts, **scores, "ms_per_cloud": float(np.median(run.milliseconds))}
+
+
+def _named(pipe: Pipeline, data: Objects, step) -> dict:
+    """Scores of the classifier of objects that lies in a segmenter's file, each cloud a cluster in metres."""
+    confusion, milliseconds = Confusion(data.classes), []
+    for i, (cloud, truth) in enumerate(zip(data.points, data.labels)):
+        start = time.perf_counter()
+        chance = pipe.chances([np.unique(cloud, axis=0)])[0]
+        milliseconds.append((time.perf_counter() - start) * 1e3)
+        name = max(chance, key=chance.get)
+        confusion.add([truth], [data.classes.index(name) if name in data.classes else len(data.classes)])
+        step(i + 1, len(data))
+    facts = {"task": "objects", "model": pipe.model.name, "backend": pipe.backend_name, "n": len(data)}
+    recall = confusion.recall()
+    scores = {"overall_accuracy": _number(confusion.overall()), "mean_class_accuracy": _number(confusion.mean(recall))}
+    accuracy = {"accuracy": _by_name(confusion.classes, recall), "ms_per_cloud": float(np.median(milliseconds))}
+    return {**facts, **scores, **accuracy}
 
 
 class _Run:
@@ -97,16 +115,17 @@ class _Boxes:
 
     def __init__(self, data: Scenes, pipe: Pipeline):
         self._data, self._boxes, self._tracks = data, BoxScores(), None
+        self._classes = pipe.model.classes
         if data.box_track is not None and data.stamp is not None:
             self._tracks, self._tracker, self._gate = TrackScores(), Tracker(), pipe.config.track_gate
 
     def add(self, f: int, xyz, objects) -> None:
         truth, true_names, tracks = self._data.boxes_of(f)
-        self._boxes.add(xyz, *given_boxes(objects), truth, true_names)
+        self._boxes.add(xyz, *given_boxes(objects, self._classes), truth, true_names)
         if self._tracks is not None:
             objects = self._tracker.numbered(objects, self._data.stamp[f], "", self._gate)
             numbers = [one.instance for one in objects]
-            self._tracks.add(*given_boxes(objects), numbers, truth, true_names, tracks)
+            self._tracks.add(*given_boxes(objects, self._classes), numbers, truth, true_names, tracks)
 
     def summary(self) -> dict:
         rows = {"boxes": self._boxes.rows()}
@@ -139,10 +158,10 @@ class Rule:
         return _number(self._confusion.mean(self._confusion.iou(), FEWEST_POINTS))
 
 
-def given_boxes(objects) -> tuple[np.ndarray, list[str]]:
-    """Boxes (B, 7) x y z length width height yaw of objects of a level scan, and their names."""
+def given_boxes(objects, classes) -> tuple[np.ndarray, list[str]]:
+    """Boxes (B, 7) x y z length width height yaw of objects of a level scan, and the names of their classes."""
     rows = [[*one.centre, *one.size, one.yaw] for one in objects]
-    return np.reshape(rows, (-1, 7)), [one.name for one in objects]
+    return np.reshape(rows, (-1, 7)), [classes[one.label - 1] for one in objects]
 
 
 def _by_name(classes, values) -> dict:

@@ -24,7 +24,7 @@ class Known:
     objects = ()
 
     def __init__(self, task, classes, answers):
-        self.model = SimpleNamespace(name="known", classes=classes, blueprint=SimpleNamespace(task=task))
+        self.model = SimpleNamespace(name="known", classes=classes, objects=None, blueprint=SimpleNamespace(task=task))
         self._answers = [answers[0], *answers]
 
     def process(self, xyz, intensity=None):

@@ -7,7 +7,7 @@ import fabricate
 import numpy as np
 import pytest
 
-from bipointnet_ros.core import model_file
+from bipointnet_ros.core import crops, model_file
 from bipointnet_ros.core.blueprint import (
     Blueprint,
     BlueprintError,
@@ -24,9 +24,18 @@ CELLS = cell_segmenter(("height", "range"), 3, Grid(0.1, (4, 12)), width=70)
 OBJECTS = cell_classifier(("x", "near_plane"), 5, Grid(0.2, (3, 9)), (16, 70, 90, 33, 20))
 
 
-@pytest.fixture(params=[SMALL, CELLS, OBJECTS], ids=["classification", "segmentation", "cells"])
+NAMING = vanilla(3, (8, 70, 90, 33, 20), crops.INPUTS)
+
+
+def with_objects():
+    """A segmenter with a classifier of its objects in the same file."""
+    own = dataclasses.replace(fabricate.model(NAMING, 1), normalisation="metric", training={})
+    return dataclasses.replace(fabricate.model(CELLS), objects=own)
+
+
+@pytest.fixture(params=[SMALL, CELLS, OBJECTS, None], ids=["classification", "segmentation", "cells", "objects"])
 def model(request):
-    return fabricate.model(request.param)
+    return fabricate.model(request.param) if request.param else with_objects()
 
 
 def split(data):
@@ -57,18 +66,22 @@ def test_round_trip(tmp_path, model):
     again = model_file.read(path)
     assert {p.name for p in tmp_path.iterdir()} == {"m.safetensors"}
     for f in dataclasses.fields(model):
-        if f.name != "tensors":
+        if f.name not in ("tensors", "objects"):
             assert getattr(again, f.name) == getattr(model, f.name)
-    for name, tensor in model.tensors.items():
-        assert again.tensors[name].dtype == tensor.dtype
-        np.testing.assert_array_equal(again.tensors[name], tensor)
+    assert (again.objects is None) == (model.objects is None)
+    if model.objects:
+        empty = {"tensors": {}}
+        assert dataclasses.replace(again.objects, **empty) == dataclasses.replace(model.objects, **empty)
+    for name, tensor in model.all_tensors().items():
+        assert again.all_tensors()[name].dtype == tensor.dtype
+        np.testing.assert_array_equal(again.all_tensors()[name], tensor)
 
 
 def test_other_readers_of_safetensors_open_it(tmp_path, model):
     reader = pytest.importorskip("safetensors.numpy")
     model_file.write(tmp_path / "m.safetensors", model)
     tensors = reader.load_file(tmp_path / "m.safetensors")
-    assert tensors.keys() == model.tensors.keys()
+    assert tensors.keys() == model.all_tensors().keys()
 
 
 def test_truncation_at_every_length(tmp_path):
@@ -168,6 +181,52 @@ def test_hostile_header(tmp_path, edit, words):
     header, payload = split(model_file.serialise(fabricate.model(SMALL)))
     edit(header)
     refused(tmp_path, join(header, payload), words)
+
+
+def edit_objects(**change):
+    def edit(header):
+        facts = json.loads(header["__metadata__"]["objects"]) | change
+        header["__metadata__"]["objects"] = json.dumps(facts)
+
+    return edit
+
+
+def drop_objects(header):
+    del header["__metadata__"]["objects"]
+
+
+@pytest.mark.parametrize(
+    "edit, words",
+    [
+        (edit_metadata("objects", "[]"), "must be an object"),
+        (edit_metadata("objects", "{"), "not valid JSON"),
+        (edit_objects(more=1), "must be an object"),
+        (edit_objects(points=0), "1 to 4096 points"),
+        (edit_objects(points=True), "1 to 4096 points"),
+        (edit_objects(points=10**30), "1 to 4096 points"),
+        (edit_objects(classes=["a", "a", "b"]), "different class names"),
+        (edit_objects(blueprint=CELLS.to_json()), "classification network without a grid"),
+        (edit_objects(blueprint=OBJECTS.to_json()), "classification network without a grid"),
+        (edit_objects(blueprint=vanilla(3, (8, 70, 90, 33, 20)).to_json()), "of x, y, z, length"),
+        (edit_objects(blueprint=None), "blueprint"),
+        (drop_objects, "not in the blueprint"),
+    ],
+)
+def test_hostile_classifier_of_objects(tmp_path, edit, words):
+    header, payload = split(model_file.serialise(with_objects()))
+    edit(header)
+    refused(tmp_path, join(header, payload), words)
+
+
+def test_only_a_segmenter_has_a_classifier_of_objects(tmp_path):
+    model = dataclasses.replace(fabricate.model(SMALL), objects=with_objects().objects)
+    refused(tmp_path, model_file.serialise(model), "only a segmentation model")
+
+
+def test_hostile_values_of_the_classifier_of_objects(tmp_path):
+    model = with_objects()
+    model.objects.tensors["head2.bias"][0] = np.nan
+    refused(tmp_path, model_file.serialise(model), "finite")
 
 
 @pytest.mark.parametrize(

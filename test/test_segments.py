@@ -227,6 +227,28 @@ def test_what_carries_the_sensor_is_no_object():
         assert len(objects) == count and instance.any() == bool(count)
 
 
+def chances_by_size(clouds):
+    """Long ones are cars, mostly; what is short is a bush."""
+    cars = [float(np.ptp(cloud[:, :2], axis=0).max() > 3.0) for cloud in clouds]
+    return [{"car": 0.7 * c, "large": 0.2 * c, "vegetation": 1.0 - 0.9 * c, "pedestrian": 0.0} for c in cars]
+
+
+def test_a_classifier_names_and_scores_objects_and_takes_away_false_ones(two_cars_and_a_person):
+    xyz, label = two_cars_and_a_person
+    ones = np.ones(len(xyz), np.float32)
+    instance, objects = segments.objects(xyz, xyz[:, 2], label, ones, NAMES, chances=chances_by_size)
+    assert [(o.name, o.label, round(o.confidence, 3)) for o in objects] == [("car", 4, 0.9)] * 2
+    assert not instance[label == 5].any() and set(instance[label == 4]) == {1, 2}
+
+
+def test_a_classifier_that_knows_nothing_of_a_class_leaves_its_objects_alone(two_cars_and_a_person):
+    xyz, label = two_cars_and_a_person
+    sure = np.full(len(xyz), 0.6, np.float32)
+    guess = lambda clouds: [{"other": 1.0}] * len(clouds)  # noqa: E731
+    _, objects = segments.objects(xyz, xyz[:, 2], label, sure, NAMES, chances=guess)
+    assert [o.name for o in objects] == ["person", "vehicle", "vehicle"]
+
+
 def test_standing_things_whatever_they_are(two_cars_and_a_person):
     xyz, label = two_cars_and_a_person
     parts = segments.standing(xyz, xyz[:, 2])

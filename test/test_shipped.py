@@ -30,6 +30,9 @@ def test_golden_answer(name, backend):
         logits = answer(model, golden, backend)
         np.testing.assert_array_equal(logits, golden["logits"])
         np.testing.assert_array_equal(logits.argmax(1), golden["label"])
+        if model.objects:
+            named = Network(model.objects, kernels.choose(backend)).classify(golden["objects_input"])
+            np.testing.assert_array_equal(named, golden["objects_logits"])
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -113,17 +113,17 @@ class Blueprint:
         )
 
 
-def vanilla(classes: int, widths=(64, 128, 1024, 512, 256)) -> Blueprint:
+def vanilla(classes: int, widths=(64, 128, 1024, 512, 256), inputs=("x", "y", "z")) -> Blueprint:
     """BiPointNet without T-Nets (paper, section 4): 3-64-128-1024, EMA-max, 1024-512-256-classes."""
     lift, binary, pool, *head = widths
     layers = [
-        Layer("lift", "encoder0", 3, lift),
+        Layer("lift", "encoder0", len(inputs), lift),
         Layer("binary", "encoder1", lift, binary),
         Layer("pool", "encoder2", binary, pool),
     ]
     layers += [Layer("binary", f"head{i}", a, b) for i, (a, b) in enumerate(zip([pool, *head], head))]
     layers.append(Layer("logits", f"head{len(head)}", widths[-1], classes))
-    return Blueprint(CLASSIFICATION, ("x", "y", "z"), tuple(layers))
+    return Blueprint(CLASSIFICATION, tuple(inputs), tuple(layers))
 
 
 def cell_segmenter(inputs, classes: int, grid: Grid, width: int = 128) -> Blueprint:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bipointnet_ros.core import object_features, share
+from bipointnet_ros.core import crops, object_features, share
 from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION, Blueprint, BlueprintError
 
 FORMAT, VERSION = "bipointnet", "1"
@@ -22,6 +22,7 @@ MAX_HEADER, MAX_FILE = 1 << 20, 1 << 28  # bytes
 _DTYPES = {"U64": "<u8", "F32": "<f4", "I16": "<i2"}
 _CHOICES = {"sampling": ("random", "voxel", "farthest"), "normalisation": ("unit_sphere", "scene")}
 _KEYS = {"format", "version", "name", "blueprint", "classes", "points", "training", *_CHOICES}
+_OBJECTS = "objects"  # optional key of a segmenter: the classifier of its objects; prefix of that one's tensors
 
 
 class ModelFileError(ValueError):
@@ -30,7 +31,10 @@ class ModelFileError(ValueError):
 
 @dataclass(frozen=True)
 class Model:
-    """Blueprint, weights and what a user must know; ``training`` holds free facts (data, seed, licence, command)."""
+    """Blueprint, weights and what a user must know; ``training`` holds free facts (data, seed, licence, command).
+
+    ``objects`` of a segmenter: the classifier that names its objects (core/crops.py), without facts of its own.
+    """
 
     name: str
     blueprint: Blueprint
@@ -40,6 +44,11 @@ class Model:
     normalisation: str
     tensors: dict[str, np.ndarray]
     training: dict = field(default_factory=dict)
+    objects: Model | None = None
+
+    def all_tensors(self) -> dict[str, np.ndarray]:
+        """Name in the file -> tensor."""
+        return self.tensors | _prefixed(self.objects.tensors if self.objects else {})
 
 
 def find(name: str) -> Path:
@@ -86,12 +95,14 @@ def write(path, model: Model):
 
 def serialise(model: Model) -> bytes:
     """The bytes of the file. Tensors lie widest type first, so that each is aligned to its items."""
-    specs = model.blueprint.tensors()
-    _need(set(specs) == set(model.tensors), f"tensors must be {sorted(specs)}, got {sorted(model.tensors)}")
+    specs, tensors = model.blueprint.tensors(), model.all_tensors()
+    if model.objects:
+        specs |= _prefixed(model.objects.blueprint.tensors())
+    _need(set(specs) == set(tensors), f"tensors must be {sorted(specs)}, got {sorted(tensors)}")
     header, parts, offset = {"__metadata__": _metadata(model)}, [], 0
     for name in sorted(specs, key=lambda n: (-np.dtype(_DTYPES[specs[n][0]]).itemsize, n)):
-        data = np.ascontiguousarray(model.tensors[name], _DTYPES[specs[name][0]]).tobytes()
-        shape = list(model.tensors[name].shape)
+        data = np.ascontiguousarray(tensors[name], _DTYPES[specs[name][0]]).tobytes()
+        shape = list(tensors[name].shape)
         header[name] = {"dtype": specs[name][0], "shape": shape, "data_offsets": [offset, offset + len(data)]}
         parts.append(data)
         offset += len(data)
@@ -104,7 +115,7 @@ def _metadata(model: Model) -> dict[str, str]:
     def dump(value):
         return json.dumps(value, separators=(",", ":"))
 
-    return {
+    facts = {
         "format": FORMAT,
         "version": VERSION,
         "name": model.name,
@@ -115,6 +126,15 @@ def _metadata(model: Model) -> dict[str, str]:
         "normalisation": model.normalisation,
         "training": dump(model.training),
     }
+    if model.objects:
+        own = model.objects
+        parts = {"blueprint": own.blueprint.to_json(), "classes": list(own.classes), "points": own.points}
+        facts[_OBJECTS] = dump(parts)
+    return facts
+
+
+def _prefixed(named: dict) -> dict:
+    return {f"{_OBJECTS}.{name}": value for name, value in named.items()}
 
 
 def _need(condition, sentence: str):
@@ -133,9 +153,15 @@ def _parse(data: bytes) -> Model:
     _need(isinstance(header, dict), "the header must be a JSON object")
     metadata = header.pop("__metadata__", None)
     blueprint, facts = _facts(metadata)
-    tensors = _tensors(header, memoryview(data)[8 + length :], blueprint.tensors())
-    _check_values(blueprint, tensors)
-    return Model(blueprint=blueprint, tensors=tensors, **facts)
+    inner = _classifier(metadata, blueprint, facts["name"])
+    specs = blueprint.tensors() | _prefixed(inner.blueprint.tensors() if inner else {})
+    tensors = _tensors(header, memoryview(data)[8 + length :], specs)
+    own = {name: tensors[name] for name in blueprint.tensors()}
+    _check_values(blueprint, own)
+    if inner:
+        inner.tensors.update({name: tensors[f"{_OBJECTS}.{name}"] for name in inner.blueprint.tensors()})
+        _check_values(inner.blueprint, inner.tensors)
+    return Model(blueprint=blueprint, tensors=own, objects=inner, **facts)
 
 
 def _json(text, what: str):
@@ -162,17 +188,12 @@ def _facts(metadata) -> tuple[Blueprint, dict]:
     _need(
         kind == (FORMAT, VERSION), f"expected format {FORMAT} version {VERSION}, got {str(kind)[:80]}: export it again"
     )
-    _need(set(metadata) == _KEYS, f"expected metadata {sorted(_KEYS)}, got {str(sorted(metadata))[:200]}")
+    keys = set(metadata) - {_OBJECTS}
+    _need(keys == _KEYS, f"expected metadata {sorted(_KEYS)}, got {str(sorted(keys))[:200]}")
     blueprint = Blueprint.from_json(_json(metadata["blueprint"], "the blueprint"))
     _check_inputs(blueprint)
     classes = _json(metadata["classes"], "classes")
-    outputs = blueprint.layers[-1].outputs
-    _need(
-        isinstance(classes, list)
-        and all(isinstance(c, str) and c for c in classes)
-        and len(classes) == len(set(classes)) == outputs,
-        f"expected {outputs} different class names, got {str(classes)[:80]}",
-    )
+    _check_classes(classes, blueprint)
     points = metadata["points"]
     _need(
         points.isascii() and points.isdigit() and len(points) <= 7 and 0 < int(points) <= 1_000_000,
@@ -186,6 +207,35 @@ def _facts(metadata) -> tuple[Blueprint, dict]:
     _need(isinstance(training, dict), "training must be a JSON object")
     facts = {"name": metadata["name"], "classes": tuple(classes), "points": int(points), "training": training}
     return blueprint, facts | {key: metadata[key] for key in _CHOICES}
+
+
+def _classifier(metadata, blueprint: Blueprint, name: str) -> Model | None:
+    """The classifier of a segmenter's objects, its tensors still to come."""
+    if _OBJECTS not in metadata:
+        return None
+    _need(blueprint.task == SEGMENTATION, "only a segmentation model has a classifier of objects")
+    facts = _json(metadata[_OBJECTS], _OBJECTS)
+    expected = {"blueprint", "classes", "points"}
+    _need(isinstance(facts, dict) and set(facts) == expected, f"{_OBJECTS} must be an object of {sorted(expected)}")
+    own = Blueprint.from_json(facts["blueprint"])
+    _need(
+        own.task == CLASSIFICATION and own.grid is None and own.inputs == crops.INPUTS,
+        f"the classifier of objects must be a classification network without a grid, of {', '.join(crops.INPUTS)}",
+    )
+    _check_classes(facts["classes"], own)
+    points = facts["points"]
+    _need(type(points) is int and 0 < points <= 4096, f"expected 1 to 4096 points an object, got {str(points)[:20]}")
+    return Model(name, own, tuple(facts["classes"]), points, "random", "metric", {})
+
+
+def _check_classes(classes, blueprint: Blueprint):
+    outputs = blueprint.layers[-1].outputs
+    _need(
+        isinstance(classes, list)
+        and all(isinstance(c, str) and c for c in classes)
+        and len(classes) == len(set(classes)) == outputs,
+        f"expected {outputs} different class names, got {str(classes)[:80]}",
+    )
 
 
 def _check_inputs(blueprint: Blueprint):

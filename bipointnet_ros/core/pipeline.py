@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bipointnet_ros.core import features, ground, kernels, model_file, points, segments
+from bipointnet_ros.core import crops, features, ground, kernels, model_file, points, segments
 from bipointnet_ros.core.blueprint import SEGMENTATION
 from bipointnet_ros.core.config import Config
 from bipointnet_ros.core.network import Network
@@ -42,16 +42,17 @@ class Pipeline:
     ModelFileError, BackendError: one sentence each, at construction; nothing is loaded later.
     """
 
-    def __init__(self, config: Config, network: Network | None = None):
+    def __init__(self, config: Config, network: Network | None = None, naming: Network | None = None):
         self.config = config
         self._network = network or _load(config)
+        self._naming = naming or _naming(self._network)
         self.model = self._network.model
         self.backend_name, self.threads = self._network.backend.name, self._network.threads
 
     def reconfigured(self, config: Config) -> Pipeline:
         """A pipeline with other parameters; the loaded network is shared where model, backend and threads stay."""
         same = all(getattr(config, n) == getattr(self.config, n) for n in ("model", "backend", "threads"))
-        return Pipeline(config, self._network if same else None)
+        return Pipeline(config, self._network, self._naming) if same else Pipeline(config)
 
     def process(self, xyz: np.ndarray, intensity: np.ndarray | None = None) -> Result:
         """Label every point of xyz (N, 3) float32 [m], z up but for the mount's tilt; intensity (N,) of any scale.
@@ -100,9 +101,23 @@ class Pipeline:
             row, height = np.where(near < 0, -1, row[near]), np.where(near < 0, np.float32(0.0), height[near])
         label, confidence = points.spread(label, row), points.spread(confidence, row)
         watch("spread")
-        instance, objects = segments.objects(xyz, height, label, confidence, self.model.classes, self._network.backend)
+        chances = self.chances if self._naming else None
+        answer = (xyz, height, label, confidence, self.model.classes)
+        instance, objects = segments.objects(*answer, self._network.backend, chances)
         watch("objects")
         return _Answer(label, instance, confidence, objects, len(scene.features))
+
+    def chances(self, clouds) -> list[dict[str, float]]:
+        """Name -> probability of each cluster (n, 3) float32 [m], z up, by the classifier of objects, in one call.
+
+        CloudError where the model has none.
+        """
+        if self._naming is None:
+            raise CloudError(f"expected a model that names objects, got '{self.model.name}': export one with --objects")
+        model = self._naming.model
+        logits = self._naming.classify(crops.rows(clouds, model.points, self.config.seed))
+        power = np.exp(logits - logits.max(1, keepdims=True))
+        return [dict(zip(model.classes, row.tolist())) for row in power / power.sum(1, keepdims=True)]
 
     def _classify(self, xyz, watch) -> _Answer:
         """One class for the whole cloud, or for each cluster that stands on the ground, all clusters in one call."""
@@ -188,6 +203,12 @@ def _load(config: Config) -> Network:
     backend = kernels.choose(config.backend)
     threads = config.threads or max(1, physical_cores() - 1)
     return Network(model_file.read(model_file.find(config.model)), backend, threads)
+
+
+def _naming(network: Network) -> Network | None:
+    """The network that names the objects of a segmenter, if its file holds one."""
+    own = network.model.objects
+    return Network(own, network.backend, network.threads) if own else None
 
 
 def physical_cores() -> int:

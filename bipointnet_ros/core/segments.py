@@ -13,8 +13,9 @@ from bipointnet_ros.core.clusters import clusters, runs
 
 @dataclass(frozen=True)
 class Object:
-    """One thing: instance >= 1, published label and its name, confidence 0..1, box in the cloud's frame [m, rad].
+    """One thing: instance >= 1, published label, confidence 0..1, box in the cloud's frame [m, rad].
 
+    name: of the label's class, or what a classifier of objects takes it for.
     centre (3,) and size (3,) float32: length >= width along yaw in [-pi/2, pi/2), height along z.
     """
 
@@ -68,22 +69,39 @@ KINDS = {
 }
 ANYTHING = Kind(0.5, 20, (0.3, np.inf))
 MOST = 500  # objects of a scan, the nearest: noise must not become a million of them
+FITTING = {"vehicle": ("car", "large", "cycle"), "person": ("pedestrian", "cycle"), "pole": ("pole",)}
+DOUBT = 0.5  # a cluster that is less likely than this what its points are taken for is no object
 _BELOW = -0.5  # m under the ground: not a thing
 _OWN = 4.0  # m: a thing that reaches no farther and surrounds the sensor carries it
 
 
-def objects(xyz, height, label, confidence, names, backend=None) -> tuple[np.ndarray, tuple[Object, ...]]:
+def objects(xyz, height, label, confidence, names, backend=None, chances=None):
     """Instances (N,) uint32 and the objects among vehicles, persons and poles, the nearest first.
 
     xyz (N, 3) float32 level [m], height (N,) over the ground, label (N,) published (0 = unknown, else index into
-    names + 1), confidence (N,) in 0..1. The backend changes the speed only.
+    names + 1), confidence (N,) in 0..1. The backend changes the speed only. chances(clouds (n, 3) each) gives for every
+    cluster {name: probability}: the likeliest name that fits the class is the object's, the sum over those that fit its
+    confidence, and a cluster under DOUBT is none.
     """
     found = []
     for k, name in enumerate(names, 1):
         if name in KINDS:
             rows = np.flatnonzero((label == k) & (height > _BELOW))
             found += [(k, name, part) for part in _things(xyz, height, rows, KINDS[name], backend)]
-    return _numbered(xyz, height, confidence, found)
+    if chances is None or not found:
+        return _numbered(xyz, height, confidence, found)
+    seen = zip(found, chances([xyz[part] for _, _, part in found]))
+    told = [(thing, *_told(thing[1], chance)) for thing, chance in seen]
+    told = [row for row in told if row[2] >= DOUBT]
+    return _numbered(xyz, height, confidence, *([row[i] for row in told] for i in range(3)))
+
+
+def _told(name: str, chance: dict[str, float]) -> tuple[str, float]:
+    """The likeliest name of a thing of a class, and how likely any of those is that fit the class."""
+    fitting = [other for other in FITTING[name] if other in chance]
+    if not fitting:
+        return name, 1.0
+    return max(fitting, key=chance.get), min(sum(chance[other] for other in fitting), 1.0)
 
 
 def standing(xyz, height, backend=None) -> list[np.ndarray]:
@@ -130,7 +148,8 @@ def _own(low, high):
     return around & (np.maximum(-low, high).max(1) < _OWN)
 
 
-def _numbered(xyz, height, confidence, found):
+def _numbered(xyz, height, confidence, found, told=None, sure=None):
+    """Instances and objects of (label, class, rows) each; ``told``, ``sure``: their names and confidences, if given."""
     instance = np.zeros(len(xyz), np.uint32)
     if not found:
         return instance, ()
@@ -143,9 +162,10 @@ def _numbered(xyz, height, confidence, found):
     for i in np.argsort(np.hypot(box[:, 0], box[:, 1]), kind="stable"):
         k, name, part = found[i]
         instance[part] = len(things) + 1
-        sure = float(np.clip(confidence[part].mean(), 0.0, 1.0))
+        score = float(np.clip(confidence[part].mean() if sure is None else sure[i], 0.0, 1.0))
+        name = name if told is None else told[i]
         centre, size = box[i, :3].astype(np.float32), box[i, 3:6].astype(np.float32)
-        things.append(Object(len(things) + 1, k, name, sure, centre, size, float(box[i, 6]), len(part)))
+        things.append(Object(len(things) + 1, k, name, score, centre, size, float(box[i, 6]), len(part)))
     return instance, tuple(things)
 
 

@@ -1,6 +1,9 @@
 """Pack a trained run into the file that core/network.py runs; what cannot be packed exactly is refused.
 
     python -m bipointnet_ros.training.export RUN --out models/NAME.safetensors [--data TEST.npz] [--facts FACTS.json]
+        [--objects RUN]
+
+RUN of train_scenes.py may be a packed segmenter instead of a folder, to give it another classifier of objects.
 
 Beside NAME.safetensors it writes NAME.golden.npz (input, logits, label of synthetic rows), and it prints the share of
 bits in which the packed layers equal torch's (docs/training.md, "Export").
@@ -11,12 +14,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from bipointnet_ros.core import bits, kernels, model_file
+from bipointnet_ros.core import bits, crops, kernels, model_file
 from bipointnet_ros.core.aggregation import BUCKETS, bucket_deltas
 from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION
 from bipointnet_ros.core.model_file import Model
@@ -154,7 +158,10 @@ def golden(model: Model, seed: int = 0) -> dict[str, np.ndarray]:
     """Synthetic input and the reference backend's answer to it: input, logits, label (argmax), and offsets0, ..."""
     rng = np.random.default_rng(seed)
     network, blueprint = Network(model, kernels.choose("numpy")), model.blueprint
-    if blueprint.grid is None:
+    if blueprint.inputs == crops.INPUTS:
+        rows = rng.standard_normal((8, model.points, len(crops.INPUTS))).astype(np.float32)
+        logits, cells = network.classify(rows), {}
+    elif blueprint.grid is None:
         stretch = rng.uniform(0.1, 1.0, (8, 1, 3))
         rows = normalised((rng.standard_normal((8, model.points, 3)) * stretch).astype(np.float32))
         logits, cells = network.classify(rows), {}
@@ -176,37 +183,58 @@ def nested_offsets(rng, rows: int, scales: int) -> list[np.ndarray]:
     return offsets
 
 
-def export(folder, out, facts: dict | None = None, say=lambda line: None) -> tuple[torch.nn.Module, Model]:
+def export(folder, out, facts: dict | None = None, say=lambda line: None, objects=None):
     """Pack the run, compare every layer, then write the model and its golden answer. ExportError if a bit differs.
 
-    ``say`` gets a line for each layer and one for the file.
+    objects: the run of the classifier that names a segmenter's objects, for the same file. ``say`` gets a line for each
+    layer and one for the file. Returns the network, None for a packed one, and the model.
     """
-    net, config = run.load(folder)
     out = Path(out)
-    training = {"recipe": config.get("recipe", {}), **(facts or {})}
-    model = pack(net, out.stem, config["classes"], config["points"], training)
-    answer = golden(model)
-    for name, share in agreement.by_layer(net, model, answer).items():
-        say(f"{name:12} {share:.6f} of the bits equal torch's")
-        if share != 1.0:
-            raise ExportError(f"layer {name}: expected all packed bits to equal torch's, got {share:.6f} of them")
+    net, model, answer = _taken(folder, out.stem) if Path(folder).is_file() else _packed(folder, out.stem, say)
+    model = replace(model, training={**model.training, **(facts or {})})
+    if objects:
+        _, own, more = _packed(objects, out.stem, say)
+        training = {**model.training, "objects": own.training}
+        model = replace(model, training=training, objects=replace(own, normalisation="metric", training={}))
+        answer |= {f"objects_{key}": value for key, value in more.items()}
     model_file.write(out, model)
     np.savez_compressed(out.with_suffix(".golden.npz"), **answer)
-    say(f"{out}: {out.stat().st_size} bytes, {model.blueprint.weights()} weights")
+    weights = model.blueprint.weights() + (model.objects.blueprint.weights() if model.objects else 0)
+    say(f"{out}: {out.stat().st_size} bytes, {weights} weights")
     return net, model
+
+
+def _packed(folder, name: str, say) -> tuple[torch.nn.Module, Model, dict]:
+    """Network, packed model and golden answer of a run, every bit compared."""
+    net, config = run.load(folder)
+    facts = {"recipe": config.get("recipe", {})}
+    model = pack(net, name, config["classes"], config["points"], facts)
+    answer = golden(model)
+    for layer, share in agreement.by_layer(net, model, answer).items():
+        say(f"{layer:12} {share:.6f} of the bits equal torch's")
+        if share != 1.0:
+            raise ExportError(f"layer {layer}: expected all packed bits to equal torch's, got {share:.6f} of them")
+    return net, model, answer
+
+
+def _taken(path, name: str) -> tuple[None, Model, dict]:
+    """A packed segmenter as it is, without its classifier of objects."""
+    model = replace(model_file.read(path), name=name, objects=None)
+    return None, model, golden(model)
 
 
 def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", help="folder of a training run")
+    parser.add_argument("run", help="folder of a training run, or a packed segmenter")
+    parser.add_argument("--objects", help="folder of a run of train_objects.py, to lie in the same file")
     parser.add_argument("--out", required=True, help="NAME.safetensors to write")
     parser.add_argument("--data", help="objects (.npz) on which packed and torch predictions are compared")
     parser.add_argument("--facts", help="JSON file of what the card says: data, licence, seed, command")
     options = parser.parse_args(arguments)
     try:
         facts = json.loads(Path(options.facts).read_text()) if options.facts else {}
-        net, model = export(options.run, options.out, facts, print)
-        if options.data:
+        net, model = export(options.run, options.out, facts, print, options.objects)
+        if options.data and net:
             print(agreement.of_predictions(net, model, data.load(options.data, model.points)))
     except (ValueError, OSError, KeyError) as error:
         print(f"export: {error}", file=sys.stderr)

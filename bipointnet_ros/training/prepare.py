@@ -95,11 +95,19 @@ def every_tenth(labels: np.ndarray) -> np.ndarray:
 
 
 def crops(folder):
-    """Object crops of PandaSet and KITTI in four classes; an instance whose crc32 modulo 5 is 0 is validation."""
-    raw = load(folder, "lidar_object_crops.npz", "xyz_cm", "offsets", "labels", "instance", "classes")
+    """Object crops of PandaSet and KITTI in four classes; an instance whose crc32 modulo 5 is 0 is validation.
+
+    ``pandaset`` holds those of ``train`` that come from PandaSet, whose licence allows any use.
+    """
+    raw = load(folder, "lidar_object_crops.npz", "xyz_cm", "offsets", "labels", "instance", "classes", "source")
     table = translation(raw["classes"], _CROP_NAMES, CROP_CLASSES)[raw["labels"]]
     held = np.array([zlib.crc32(name.encode()) % 5 == 0 for name in text(raw["instance"])])
-    return _ragged_objects(raw["xyz_cm"] / np.float32(100.0), raw["offsets"], table, held, CROP_CLASSES)
+    xyz = raw["xyz_cm"] / np.float32(100.0)
+    yield from _ragged_objects(xyz, raw["offsets"], table, held, CROP_CLASSES)
+    foreign = np.array([not name.startswith("pandaset") for name in text(raw["sources"])])[raw["source"]]
+    table[foreign] = IGNORED
+    own = dict(_ragged_objects(xyz, raw["offsets"], table, held, CROP_CLASSES))
+    yield "pandaset", own["train"]
 
 
 def lidarnet(folder):

@@ -46,6 +46,7 @@ class Recipe:
     voxel: float = 0.2
     cells: tuple[int, ...] = (4, 12, 36)
     inputs: tuple[str, ...] = features.BLIND
+    method: str = "bipointnet"
     seed: int = 0
 
     def rate_of(self, progress: float) -> float:
@@ -64,7 +65,7 @@ class SceneRun(run.Run):
         torch.manual_seed(recipe.seed)
         grid = Grid(recipe.voxel, tuple(recipe.cells))
         self.blueprint = cell_segmenter(recipe.inputs, len(classes), grid, recipe.width)
-        self.net = models.build(self.blueprint)
+        self.net = models.build(self.blueprint, recipe.method)
         self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate)
         self.banks = [paste.things(scans, self.classes) if recipe.things else [] for scans in sets]
         self.weight = torch.from_numpy(class_weights(sets, counts, len(classes)))
@@ -179,11 +180,11 @@ def finish(going: SceneRun, every: int = 5):
 
 def main(arguments=None) -> int:
     options = _parser().parse_args(arguments)
-    recipe = Recipe(**{f.name: _plain(getattr(options, f.name)) for f in fields(Recipe)})
+    recipe = Recipe(**{f.name: plain(getattr(options, f.name)) for f in fields(Recipe)})
     torch.set_num_threads(1)
     train.keep_freed_memory()
     try:
-        files, counts = zip(*map(_counted, options.train))
+        files, counts = zip(*map(counted, options.train))
         finish(start(options.run, files, counts, options.val, recipe, options.stride), options.every)
     except (ValueError, OSError) as error:
         print(f"train_scenes: {error}", file=sys.stderr)
@@ -191,14 +192,14 @@ def main(arguments=None) -> int:
     return 0
 
 
-def _counted(item: str) -> tuple[str, int]:
+def counted(item: str) -> tuple[str, int]:
     path, _, count = item.rpartition(":")
     if not path or not count.isdigit() or not int(count):
         raise data.DataError(f"expected FILE:COUNT, got '{item}': say how many scans of the file each step takes")
     return path, int(count)
 
 
-def _plain(value):
+def plain(value):
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -1,0 +1,229 @@
+"""Train the 1-bit classifier that names the objects of a scan; ``export --objects`` puts it into a segmenter's file.
+
+    python -m bipointnet_ros.training.train_objects crops_pandaset.npz:4 clusters.npz:1 --val crops_val.npz --run RUN
+
+FILE:COUNT says how often a cloud of that file is drawn, per cloud. RUN gets config.json, log.jsonl, curve.svg and
+checkpoint.pt; the same command resumes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from bipointnet_ros import dataset
+from bipointnet_ros.core import crops
+from bipointnet_ros.core.blueprint import vanilla
+from bipointnet_ros.scores import Confusion
+from bipointnet_ros.training import data, models, run, train, train_scenes
+from bipointnet_ros.training.norm import settle
+
+_NAME_OF = {"bush": "vegetation"}  # a set's own name -> ours
+_FEWEST = 12  # points that thinning leaves
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the result of a run besides the data and the code."""
+
+    epochs: int = 30
+    steps: int = 100
+    batch: int = 64
+    points: int = 256
+    rate: float = 2e-3
+    warm_up: float = 0.05
+    smoothing: float = 0.05
+    balance: float = 0.7
+    widths: tuple[int, ...] = (64, 128, 512, 256, 128)
+    method: str = "bipointnet"
+    seed: int = 0
+
+    def rate_of(self, progress: float) -> float:
+        """One cycle: a linear rise over ``warm_up``, then half a cosine to 0; progress in 0..1."""
+        if progress < self.warm_up:
+            return self.rate * progress / self.warm_up
+        return self.rate * 0.5 * (1.0 + math.cos(math.pi * (progress - self.warm_up) / (1.0 - self.warm_up)))
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """clouds: (n, 3) float32 [m] each; label (S,) into crops.NAMES; weight (S,): how often each is drawn."""
+
+    clouds: list[np.ndarray]
+    label: np.ndarray
+    weight: np.ndarray
+
+
+class ObjectRun(run.Run):
+    """A classifier of clusters on its way through a recipe."""
+
+    def __init__(self, folder: Path, train_on: Clouds, val: Clouds | None, recipe: Recipe):
+        self.folder, self.train, self.val, self.recipe, self.epoch = Path(folder), train_on, val, recipe, 0
+        torch.manual_seed(recipe.seed)
+        self.blueprint = vanilla(len(crops.NAMES), recipe.widths, crops.INPUTS)
+        self.net = models.build(self.blueprint, recipe.method)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate)
+        share = np.bincount(train_on.label, train_on.weight, len(crops.NAMES))
+        chance = train_on.weight * np.maximum(share, 1e-9)[train_on.label] ** -recipe.balance
+        self._chance = chance / chance.sum()
+
+    def batches(self, epoch: int, steps: int):
+        """Yield (rows (B, points, 6), label (B,)) tensors, augmented; rare classes are drawn more often."""
+        rng = np.random.default_rng([self.recipe.seed, epoch])
+        for _ in range(steps):
+            some = rng.choice(len(self.train.label), self.recipe.batch, p=self._chance)
+            clouds = [varied(self.train.clouds[i], rng) for i in some]
+            rows = crops.rows(clouds, self.recipe.points, int(rng.integers(1 << 30)))
+            yield torch.from_numpy(rows), torch.from_numpy(self.train.label[some])
+
+    def train_epoch(self, show=lambda part: None) -> dict:
+        """``recipe.steps`` steps; returns the mean loss and the share of augmented clusters named rightly."""
+        self.net.train()
+        steps, losses, right = self.recipe.steps, 0.0, 0.0
+        for step, (rows, label) in enumerate(self.batches(self.epoch, steps)):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.recipe.rate_of((self.epoch + step / steps) / self.recipe.epochs)
+            logits = self.net(rows)
+            loss = functional.cross_entropy(logits, label, label_smoothing=self.recipe.smoothing)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            losses += loss.item() / steps
+            right += (logits.argmax(1) == label).float().mean().item() / steps
+            show((step + 1) / steps)
+        self.epoch += 1
+        return {"loss": losses, "train_accuracy": right}
+
+    def settle_norms(self, batches: int = 100):
+        """Replace the running statistics by plain means over augmented clusters."""
+        settle(self.net, ((rows,) for rows, _ in self.batches(self.recipe.epochs, batches)))
+
+    def scores(self) -> dict:
+        """Overall and mean class accuracy on the validation clusters, as they are."""
+        rows = crops.rows(self.val.clouds, self.recipe.points)
+        found = Confusion(crops.NAMES)
+        found.add(self.val.label, run.predict(self.net, rows))
+        return {"val_accuracy": found.overall(), "val_mean_class": found.mean(found.recall())}
+
+
+def varied(cloud: np.ndarray, rng) -> np.ndarray:
+    """A cluster as it might be seen from elsewhere: mirrored, scaled, half hidden, cut, thinned, turned, noisy."""
+    cloud = cloud * np.float32([1.0, rng.choice([-1.0, 1.0]), 1.0]) * np.float32(rng.uniform(0.9, 1.1))
+    for cut, chance in ((_half_hidden, 0.3), (_cut_below, 0.5), (_thinned, 0.7)):
+        if rng.random() < chance:
+            kept = cut(cloud, rng)
+            cloud = kept if len(kept) >= _FEWEST else cloud
+    angle = rng.uniform(0.0, 2.0 * np.pi)
+    c, s = np.cos(angle), np.sin(angle)
+    turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+    noise = rng.normal(0.0, rng.choice([0.0, 0.02, 0.04]), cloud.shape)
+    return (cloud @ turn.T + noise).astype(np.float32)
+
+
+def _half_hidden(cloud, rng):
+    """What lies on one side of an upright plane."""
+    angle = rng.uniform(0.0, 2.0 * np.pi)
+    along = cloud[:, 0] * np.cos(angle) + cloud[:, 1] * np.sin(angle)
+    return cloud[along > np.quantile(along, rng.uniform(0.1, 0.6))]
+
+
+def _cut_below(cloud, rng):
+    """Without its lowest part, which may be taken for ground."""
+    return cloud[cloud[:, 2] > cloud[:, 2].min() + rng.uniform(0.0, 0.4)]
+
+
+def _thinned(cloud, rng):
+    """Down to a dozen points."""
+    count = int(np.exp(rng.uniform(np.log(_FEWEST), np.log(max(len(cloud), _FEWEST + 1)))))
+    return cloud[rng.permutation(len(cloud))[:count]]
+
+
+def load(files, counts) -> Clouds:
+    """The clusters of files in objects form, in metres, z up. DataError, FileError."""
+    clouds, labels, weights = [], [], []
+    for path, count in zip(files, counts):
+        one = dataset.read(path)
+        if not isinstance(one, dataset.Objects) or not len(one):
+            raise data.DataError(f"expected objects (points, labels, classes) in '{path}', got none: prepare it again")
+        names = [_NAME_OF.get(name, name) for name in one.classes]
+        unknown = [name for name in names if name not in crops.NAMES]
+        if unknown:
+            raise data.DataError(f"expected classes among {', '.join(crops.NAMES)} in '{path}', got {unknown[0][:40]}")
+        clouds += [np.unique(cloud, axis=0) for cloud in one.points]
+        labels.append(np.array([crops.NAMES.index(name) for name in names])[one.labels])
+        weights.append(np.full(len(one), float(count)))
+    return Clouds(clouds, np.concatenate(labels), np.concatenate(weights))
+
+
+def start(folder, files, counts, val, recipe: Recipe) -> ObjectRun:
+    """A fresh run, or the one in the folder; DataError when the folder holds another recipe."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = ObjectRun(folder, load(files, counts), load(val, [1] * len(val)) if val else None, recipe)
+    facts = {"train": [f"{Path(f).name}:{c}" for f, c in zip(files, counts)], "val": [Path(f).name for f in val]}
+    config = {"blueprint": fresh.blueprint.to_json(), "classes": list(crops.NAMES), "points": recipe.points, **facts}
+    config = json.loads(json.dumps({**config, "recipe": asdict(recipe)}))
+    path = folder / "config.json"
+    if path.is_file() and json.loads(path.read_text())["recipe"] != config["recipe"]:
+        raise data.DataError(f"expected the recipe of {path}, got another: choose another --run folder to start afresh")
+    path.write_text(json.dumps(config, indent=1) + "\n")
+    fresh.resume()
+    return fresh
+
+
+def finish(going: ObjectRun, every: int = 5):
+    """Train to the last epoch, with a line in log.jsonl and a checkpoint after each; then settle the norms."""
+    began, first = time.perf_counter(), going.epoch
+    while going.epoch < going.recipe.epochs:
+        tick = time.perf_counter()
+        row = {"epoch": going.epoch + 1} | going.train_epoch(lambda part: train.progress(going, part, began, first))
+        row["seconds"] = time.perf_counter() - tick
+        last = going.epoch == going.recipe.epochs
+        if last:
+            going.settle_norms()
+        if going.val and (last or going.epoch % every == 0):
+            row |= going.scores()
+        train.record(going, row)
+        going.save()
+
+
+def main(arguments=None) -> int:
+    options = _parser().parse_args(arguments)
+    recipe = Recipe(**{f.name: train_scenes.plain(getattr(options, f.name)) for f in fields(Recipe)})
+    torch.set_num_threads(1)
+    train.keep_freed_memory()
+    try:
+        files, counts = zip(*map(train_scenes.counted, options.train))
+        finish(start(options.run, files, counts, options.val, recipe), options.every)
+    except (ValueError, OSError) as error:
+        print(f"train_objects: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "train", nargs="+", metavar="FILE:COUNT", help="objects, and how often a cloud of them is drawn"
+    )
+    parser.add_argument("--val", nargs="+", default=[], metavar="FILE", help="the same form; never trained on")
+    parser.add_argument("--run", required=True, help="folder of the run")
+    parser.add_argument("--every", type=int, default=5, help="epochs between two validations")
+    for f in fields(Recipe):
+        many = type(f.default) is tuple
+        kind = type(f.default[0]) if many else type(f.default)
+        parser.add_argument("--" + f.name.replace("_", "-"), type=kind, nargs="+" if many else None, default=f.default)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

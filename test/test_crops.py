@@ -1,0 +1,47 @@
+"""Clusters as the network that names objects sees them: in metres, wherever they stand and however they are turned."""
+
+import numpy as np
+import pytest
+
+from bipointnet_ros.core import crops
+
+
+def box(length, width, height, n=400, seed=0):
+    return (np.random.default_rng(seed).uniform(-0.5, 0.5, (n, 3)) * (length, width, height)).astype(np.float32)
+
+
+def turned(xyz, angle):
+    c, s = np.cos(angle), np.sin(angle)
+    return (xyz @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])).astype(np.float32)
+
+
+def test_extents_are_those_of_the_thing_in_metres_by_logarithm():
+    row = crops.rows([box(4.0, 1.8, 1.5)], 64)[0, 0]
+    assert np.exp(2.0 * row[3:]) == pytest.approx([4.0, 1.8, 1.5], rel=0.1)
+
+
+@pytest.mark.parametrize("angle", [0.3, 1.2, 2.9])
+def test_place_and_turn_do_not_matter(angle):
+    cloud = box(4.0, 1.8, 1.5)
+    here = crops.rows([cloud], 64)
+    there = crops.rows([turned(cloud, angle) + np.float32([60.0, -30.0, 4.0])], 64)
+    either_way = there * np.float32([-1, -1, 1, 1, 1, 1])  # the longest axis has no sign
+    assert min(np.abs(here - there).max(), np.abs(here - either_way).max()) < 1e-3
+
+
+def test_size_matters():
+    assert np.abs(crops.rows([box(4.0, 1.8, 1.5)], 64) - crops.rows([box(2.0, 0.9, 0.75)], 64)).max() > 0.2
+
+
+def test_count_seed_and_clusters_of_any_size():
+    clouds = [box(1, 1, 1, n) for n in (1, 2, 5, 64, 1000)] + [np.zeros((7, 3), np.float32)]
+    rows = crops.rows(clouds, 64, seed=3)
+    assert rows.shape == (6, 64, len(crops.INPUTS)) and rows.dtype == np.float32 and np.isfinite(rows).all()
+    assert (rows == crops.rows(clouds, 64, seed=3)).all()
+    assert (rows[4] != crops.rows(clouds, 64, seed=4)[4]).any()
+    assert np.abs(crops.rows([box(500.0, 1.0, 1.0)], 64)).max() <= 3.0
+
+
+def test_one_cluster_is_answered_alike_alone_and_among_others():
+    clouds = [box(1, 1, 1, 30, 1), box(4, 2, 1.5, 300, 2)]
+    assert (crops.rows(clouds, 32)[1] == crops.rows(clouds[1:], 32)[0]).all()
