@@ -178,7 +178,9 @@ def test_the_table_of_classes_waits_for_whoever_comes_later(node):
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     listener = node.world.node.create_subscription(String, f"{node.name}/classes", got.append, latched)
     node.world.until(lambda: got, node.process)
-    rows = json.loads(got[0].data)["classes"]
+    table = json.loads(got[0].data)
+    rows = table["classes"]
+    assert table["objects"] == ["vehicle", "person", "pole"]
     assert [row["name"] for row in rows] == ["unknown", *CLASSES]
     assert rows[4] == {"label": 4, "name": "vehicle", "rgb": colours(CLASSES)[4].tolist()}
     node.world.node.destroy_subscription(listener)

@@ -96,6 +96,14 @@ def objects(xyz, height, label, confidence, names, backend=None, chances=None):
     return _numbered(xyz, height, confidence, *([row[i] for row in told] for i in range(3)))
 
 
+def names(model) -> tuple[str, ...]:
+    """The names that objects of a packed model may have: of its classes, or what its classifier of objects tells."""
+    if model.objects is None:
+        return tuple(name for name in model.classes if name in KINDS) or model.classes
+    fitting = {other for name in model.classes for other in FITTING.get(name, ())}
+    return tuple(name for name in model.objects.classes if name in fitting)
+
+
 def _told(name: str, chance: dict[str, float]) -> tuple[str, float]:
     """The likeliest name of a thing of a class, and how likely any of those is that fit the class."""
     fitting = [other for other in FITTING[name] if other in chance]

@@ -98,7 +98,7 @@ class PerceptionNode(LifecycleNode):
             self._frames = Frames(self, self.config.output_frame)
         self._tracker = Tracker()
         self.outputs = Outputs(self)
-        self.outputs.publish_classes(p.model.classes)
+        self.outputs.publish_classes(p.model)
         self._watch.look_at_shared_memory()
         self.get_logger().info(f"model '{p.config.model}', backend {p.backend_name}, {p.threads} thread(s)")
 
@@ -199,7 +199,7 @@ class PerceptionNode(LifecycleNode):
     def _apply(self, changed):
         before, (self.config, self.pipeline) = self.pipeline, changed
         if before is not None and before.model is not self.pipeline.model:
-            self.outputs.publish_classes(self.pipeline.model.classes)
+            self.outputs.publish_classes(self.pipeline.model)
 
 
 def _sentence(error: Exception) -> str:

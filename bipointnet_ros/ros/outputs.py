@@ -12,7 +12,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
-from bipointnet_ros.core import points
+from bipointnet_ros.core import points, segments
 from bipointnet_ros.core.classes import UNKNOWN, colours
 from bipointnet_ros.core.pipeline import Pipeline, Result
 from bipointnet_ros.core.tracking import Tracker
@@ -88,11 +88,12 @@ class Outputs:
             if publisher.get_subscription_count():
                 publisher.publish(make(answer))
 
-    def publish_classes(self, classes) -> None:
-        """The table of labels as JSON, kept for whoever subscribes later."""
+    def publish_classes(self, model) -> None:
+        """The table of labels, and the names that objects may have, as JSON, kept for whoever subscribes later."""
+        classes = model.classes
         table = zip((UNKNOWN, *classes), colours(classes).tolist())
         rows = [{"label": label, "name": name, "rgb": rgb} for label, (name, rgb) in enumerate(table)]
-        self._classes.publish(String(data=json.dumps({"classes": rows})))
+        self._classes.publish(String(data=json.dumps({"classes": rows, "objects": list(segments.names(model))})))
 
     def destroy(self) -> None:
         for publisher, _ in self._entries:
