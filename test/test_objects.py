@@ -119,6 +119,14 @@ def test_it_learns_what_size_tells(sets):
     assert going.scores()["val_accuracy"] > 0.9
 
 
+def test_what_all_points_of_a_cluster_share_passes_the_pool():
+    """A value that is the same in every row fires half of the pooled channels of a fresh network as often as not."""
+    net = train_objects.models.build(vanilla(7, (16, 32, 64, 32, 16), crops.INPUTS))
+    train_objects._let_size_through(net, 32)
+    bias = net.stages["encoder2"].norm.bias
+    assert (bias[::2] == -train_objects.delta(32)).all() and (bias[1::2] == 0).all() and bias[0] > 1.5
+
+
 @pytest.mark.parametrize("change", ["scenes", "unknown"])
 def test_wrong_files_are_one_sentence(sets, change, capsys):
     path = sets / "wrong.npz"

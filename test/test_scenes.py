@@ -1,6 +1,7 @@
 """Training on scans: augmentation, things set down, batches that mix sensors, a run that learns, stops and goes on."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -177,6 +178,17 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(files, tmp_path):
     train_scenes.finish(rest)
     ours, theirs = (run.load(tmp_path / name)[0].state_dict() for name in ("whole", "parts"))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_a_run_starts_from_another_ones_weights_and_full_precision_is_no_model(files, tmp_path):
+    train_scenes.finish(train_scenes.start(tmp_path / "first", files, (1, 1), [], TINY))
+    again = train_scenes.start(tmp_path / "again", files, (1, 1), [], replace(TINY, start=str(tmp_path / "first")))
+    ours, theirs = again.net.state_dict(), run.load(tmp_path / "first")[0].state_dict()
+    assert again.epoch == 0 and all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    twin = train_scenes.start(tmp_path / "twin", files, (1, 1), [], replace(TINY, method="full"))
+    train_scenes.finish(twin)
+    with pytest.raises(export.ExportError, match="got Full"):
+        export.export(tmp_path / "twin", tmp_path / "never.safetensors")
 
 
 def test_another_recipe_is_refused(files, tmp_path):

@@ -32,7 +32,7 @@ class Run:
         torch.manual_seed(recipe.seed)
         self.net = models.build(recipe.blueprint(len(train.classes)), recipe.method, recipe.aggregation)
         if recipe.start:
-            _take(self.net, recipe.start)
+            take(self.net, recipe.start)
         self.mean = copy.deepcopy(self.net).eval() if recipe.average else None
         self.teacher = Teacher(load(recipe.teacher)[0], recipe) if recipe.teacher else None
         self.optimizer = torch.optim.AdamW(_groups(self.net), recipe.rate, weight_decay=0.0)
@@ -190,7 +190,7 @@ def load(folder) -> tuple[torch.nn.Module, dict]:
     return net.eval(), config
 
 
-def _take(net, folder):
+def take(net, folder):
     """Give ``net`` the weights of another run's last checkpoint. DataError where they are of another network."""
     other, _ = load(folder)
     try:

@@ -2,8 +2,9 @@
 
     python -m bipointnet_ros.training.train_scenes A_train.npz:1 B_train.npz:4 --val A_val.npz B_val.npz --run RUN
 
-FILE:COUNT puts COUNT scans of that file into every step. RUN gets config.json, log.jsonl, curve.svg and checkpoint.pt;
-the same command resumes it, and bipointnet_ros.training.export packs it.
+FILE:COUNT puts COUNT scans of that file into every step; --start takes the weights of another run's folder; --method
+full trains the full-precision twin. RUN gets config.json, log.jsonl, curve.svg and checkpoint.pt; the same command
+resumes it, and bipointnet_ros.training.export packs it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Recipe:
     cells: tuple[int, ...] = (4, 12, 36)
     inputs: tuple[str, ...] = features.BLIND
     method: str = "bipointnet"
+    start: str = ""
     seed: int = 0
 
     def rate_of(self, progress: float) -> float:
@@ -66,6 +68,8 @@ class SceneRun(run.Run):
         grid = Grid(recipe.voxel, tuple(recipe.cells))
         self.blueprint = cell_segmenter(recipe.inputs, len(classes), grid, recipe.width)
         self.net = models.build(self.blueprint, recipe.method)
+        if recipe.start:
+            run.take(self.net, recipe.start)
         self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate)
         self.banks = [paste.things(scans, self.classes) if recipe.things else [] for scans in sets]
         self.weight = torch.from_numpy(class_weights(sets, counts, len(classes)))
