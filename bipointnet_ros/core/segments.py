@@ -90,6 +90,7 @@ def objects(xyz, height, label, confidence, names, backend=None, chances=None):
             found += [(k, name, part) for part in _things(xyz, height, rows, KINDS[name], backend)]
     if chances is None or not found:
         return _numbered(xyz, height, confidence, found)
+    found = [found[i] for i in _nearest(xyz, [part for _, _, part in found])]
     seen = zip(found, chances([xyz[part] for _, _, part in found]))
     told = [(thing, *_told(thing[1], chance)) for thing, chance in seen]
     told = [row for row in told if row[2] >= DOUBT]
