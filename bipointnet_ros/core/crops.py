@@ -15,31 +15,31 @@ _FARTHEST = 3.0  # times that
 _LONGEST = 12.0  # m: larger is all the same
 
 
-def rows(clouds, count: int, seed: int = 0) -> np.ndarray:
+def rows(clouds, count: int) -> np.ndarray:
     """Clusters (n_i, 3) float32 level [m], n_i >= 1 -> (B, count, 6) float32, each in about -1..1.
 
     x, y from the middle of the cluster along and across its longest axis, z from its lowest point; the logarithms of
-    its length, width and height, the same in every row. ``count`` points are drawn, repeatable by seed.
+    its length, width and height, the same in every row. Of each cluster ``count`` points, evenly over their order.
     """
-    out = np.empty((len(clouds), count, len(INPUTS)), np.float32)
-    for i, cloud in enumerate(clouds):
-        rng = np.random.default_rng(seed)
-        local, extent = _aligned(cloud)
-        some = rng.permutation(len(local))[:count]
-        drawn = np.concatenate([some, rng.integers(0, len(local), count - len(some))])
-        out[i, :, :3] = np.clip(local[drawn] / _SCALE, -_FARTHEST, _FARTHEST)
-        out[i, :, 3:] = np.log(np.clip(extent, 0.05, _LONGEST)) / 2.0
+    size = np.array([len(cloud) for cloud in clouds])
+    start = np.cumsum(size) - size
+    xyz = np.concatenate(clouds)
+    low, high = _aligned(xyz, start, size)
+    drawn = start[:, None] + np.arange(count) * size[:, None] // count
+    middle = (low + high) / np.float32(2.0)
+    middle[:, 2] = low[:, 2]
+    out = np.empty((len(size), count, len(INPUTS)), np.float32)
+    out[..., :3] = np.clip((xyz[drawn] - middle[:, None]) / np.float32(_SCALE), -_FARTHEST, _FARTHEST)
+    out[..., 3:] = np.log(np.clip(high - low, 0.05, _LONGEST))[:, None] / np.float32(2.0)
     return out
 
 
-def _aligned(cloud) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 3) in the cluster's axes, and its length, width and height (3,) [m]."""
-    flat = cloud[:, :2] - cloud[:, :2].mean(0)
-    (xx, xy), (_, yy) = flat.T @ flat
+def _aligned(xyz, start, size) -> tuple[np.ndarray, np.ndarray]:
+    """Turn the clusters in place, longest axis along x; their lowest and highest corners (B, 3) [m]."""
+    xyz[:, :2] -= np.repeat(np.add.reduceat(xyz[:, :2], start) / size[:, None].astype(np.float32), size, 0)
+    x, y = xyz[:, 0].copy(), xyz[:, 1].copy()
+    xx, yy, xy = (np.add.reduceat(value, start) for value in (x * x, y * y, x * y))
     angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
-    c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    turned = np.stack([flat[:, 0] * c + flat[:, 1] * s, flat[:, 1] * c - flat[:, 0] * s, cloud[:, 2]], 1)
-    low, high = turned.min(0), turned.max(0)
-    middle = (low + high) / np.float32(2.0)
-    middle[2] = low[2]
-    return turned - middle, high - low
+    c, s = (np.repeat(f(angle), size).astype(np.float32) for f in (np.cos, np.sin))
+    xyz[:, 0], xyz[:, 1] = x * c + y * s, y * c - x * s
+    return np.minimum.reduceat(xyz, start), np.maximum.reduceat(xyz, start)

@@ -70,7 +70,7 @@ KINDS = {
 ANYTHING = Kind(0.5, 20, (0.3, np.inf))
 MOST = 500  # objects of a scan, the nearest: noise must not become a million of them
 FITTING = {"vehicle": ("car", "large", "cycle"), "person": ("pedestrian", "cycle"), "pole": ("pole",)}
-DOUBT = 0.5  # a cluster that is less likely than this what its points are taken for is no object
+DOUBT = 0.3  # a cluster that is less likely than this what its points are taken for is no object
 _BELOW = -0.5  # m under the ground: not a thing
 _OWN = 4.0  # m: a thing that reaches no farther and surrounds the sensor carries it
 

@@ -85,8 +85,7 @@ class ObjectRun(run.Run):
         for _ in range(steps):
             some = rng.choice(len(self.train.label), self.recipe.batch, p=self._chance)
             clouds = [varied(self.train.clouds[i], rng) for i in some]
-            rows = crops.rows(clouds, self.recipe.points, int(rng.integers(1 << 30)))
-            yield torch.from_numpy(rows), torch.from_numpy(self.train.label[some])
+            yield torch.from_numpy(crops.rows(clouds, self.recipe.points)), torch.from_numpy(self.train.label[some])
 
     def train_epoch(self, show=lambda part: None) -> dict:
         """``recipe.steps`` steps; returns the mean loss and the share of augmented clusters named rightly."""
@@ -137,7 +136,7 @@ def varied(cloud: np.ndarray, rng) -> np.ndarray:
     c, s = np.cos(angle), np.sin(angle)
     turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
     noise = rng.normal(0.0, rng.choice([0.0, 0.02, 0.04]), cloud.shape)
-    return (cloud @ turn.T + noise).astype(np.float32)
+    return rng.permutation(cloud @ turn.T + noise).astype(np.float32)
 
 
 def _half_hidden(cloud, rng):
