@@ -10,10 +10,8 @@ from bipointnet_ros import pcd, ply
 from bipointnet_ros.arrays import MAX_BYTES, FileError, read_npy, read_npz
 from bipointnet_ros.core.classes import colours
 
-PLY_POINT = np.dtype(
-    [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")]
-    + [("label", "<u2"), ("instance", "<u4"), ("confidence", "<f4")]
-)
+_PLY_XYZ = [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")]
+_PLY_ANSWER = [("label", "<u2"), ("instance", "<u4"), ("confidence", "<f4")]
 _PLY_INTENSITY = ("intensity", "scalar_intensity", "scalar_Intensity")  # the last two are CloudCompare's
 _PLY_NAMES = {"f4": "float", "u1": "uchar", "u2": "ushort", "u4": "uint"}
 
@@ -120,25 +118,30 @@ def floats(path, name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.nda
         return np.ascontiguousarray(array, np.float32)
 
 
-def write_labels(folder, stem: str, xyz, result, classes) -> tuple[Path, Path]:
-    """Write STEM.labels.npz and STEM.labeled.ply of a core.pipeline.Result and answer their paths. FileError if not."""
+def write_labels(folder, stem: str, xyz, intensity, result, classes) -> tuple[Path, Path]:
+    """Write STEM.labels.npz and STEM.labeled.ply of a core.pipeline.Result and answer their paths. FileError if not.
+
+    intensity (N,) is written as it is, unless it is None.
+    """
     npz, ply = Path(folder) / f"{stem}.labels.npz", Path(folder) / f"{stem}.labeled.ply"
     answer = {"label": result.label, "instance": result.instance, "confidence": result.confidence}
+    seen = {} if intensity is None else {"intensity": intensity}
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(npz, xyz=xyz, **answer, classes=np.array(classes))
-        ply.write_bytes(_ply(xyz, answer, colours(classes)))
+        np.savez_compressed(npz, xyz=xyz, **seen, **answer, classes=np.array(classes))
+        ply.write_bytes(_ply(xyz, {**seen, **answer}, colours(classes)))
     except OSError as error:
         raise FileError(f"cannot write to '{folder}': {error.strerror or error}") from None
     return npz, ply
 
 
-def _ply(xyz: np.ndarray, answer: dict, palette: np.ndarray) -> bytes:
-    rows = np.empty(len(xyz), PLY_POINT)
+def _ply(xyz: np.ndarray, values: dict, palette: np.ndarray) -> bytes:
+    seen = [("intensity", "<f4")] if "intensity" in values else []
+    rows = np.empty(len(xyz), np.dtype(_PLY_XYZ + seen + _PLY_ANSWER))
     rows["x"], rows["y"], rows["z"] = xyz.T
-    rows["red"], rows["green"], rows["blue"] = palette[answer["label"]].T
-    for name, values in answer.items():
-        rows[name] = values
-    properties = [f"property {_PLY_NAMES[PLY_POINT[name].str[1:]]} {name}" for name in PLY_POINT.names]
+    rows["red"], rows["green"], rows["blue"] = palette[values["label"]].T
+    for name, column in values.items():
+        rows[name] = column
+    properties = [f"property {_PLY_NAMES[rows.dtype[name].str[1:]]} {name}" for name in rows.dtype.names]
     lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(xyz)}", *properties, "end_header"]
     return ("\n".join(lines) + "\n").encode() + rows.tobytes()

@@ -58,7 +58,7 @@ def label(pipe: Pipeline, sources, folder, topic: str = ""):
         tracker = Tracker()
         for cloud in recordings.clouds(source, topic):
             result, spent = _timed(pipe, cloud, tracker)
-            written = files.write_labels(folder, cloud.name, cloud.xyz, result, pipe.model.classes)
+            written = files.write_labels(folder, cloud.name, cloud.xyz, cloud.intensity, result, pipe.model.classes)
             yield Labelled(cloud.source, cloud.xyz, result, spent, written)
 
 

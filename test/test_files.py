@@ -306,10 +306,12 @@ def result(n: int) -> Result:
 
 def test_labels_written_are_read_back(tmp_path):
     answer = result(50)
-    npz, coloured = files.write_labels(tmp_path / "new" / "folder", "scan.7", XYZ, answer, ("ground", "vehicle"))
+    npz, coloured = files.write_labels(
+        tmp_path / "new" / "folder", "scan.7", XYZ, INTENSITY, answer, ("ground", "vehicle")
+    )
     assert (npz.name, coloured.name) == ("scan.7.labels.npz", "scan.7.labeled.ply")
-    check(npz, None)
-    check(coloured, None)
+    check(npz)
+    check(coloured)
     with np.load(npz) as arrays:
         assert arrays["classes"].tolist() == ["ground", "vehicle"]
         for name in ("label", "instance", "confidence"):
@@ -318,7 +320,7 @@ def test_labels_written_are_read_back(tmp_path):
 
 
 def test_ply_says_what_it_holds(tmp_path):
-    _, path = files.write_labels(tmp_path, "scan", XYZ, result(50), ("ground", "vehicle"))
+    _, path = files.write_labels(tmp_path, "scan", XYZ, None, result(50), ("ground", "vehicle"))
     header, _, body = path.read_bytes().partition(b"end_header\n")
     lines = header.decode().splitlines()
     assert lines[:3] == ["ply", "format binary_little_endian 1.0", "element vertex 50"]
@@ -334,4 +336,4 @@ def test_ply_says_what_it_holds(tmp_path):
 def test_an_unwritable_folder_is_one_sentence(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(FileError, match="cannot write to"):
-        files.write_labels(tmp_path / "file", "scan", XYZ, result(50), ("ground", "vehicle"))
+        files.write_labels(tmp_path / "file", "scan", XYZ, None, result(50), ("ground", "vehicle"))

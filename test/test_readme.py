@@ -70,6 +70,12 @@ def test_launch_arguments_exist():
         assert argument.partition(":=")[0] in launching.ARGUMENTS
 
 
+def test_the_topics_of_the_node_are_the_documented_ones():
+    said = set(re.findall(r"^\| `(~/\w+)`", (ROOT / "docs/ros.md").read_text(), re.M))
+    published = set(re.findall(r'"(~/\w+)"', (ROOT / "bipointnet_ros/ros/outputs.py").read_text()))
+    assert said == published and len(said) > 3
+
+
 FILE_COMMANDS = [line for line in commands(README) if line.startswith(".venv/bin/bipointnet")]
 
 
