@@ -86,7 +86,7 @@ class Config:
         True, "an object keeps its instance number from cloud to cloud; false = each cloud is numbered anew", live=True
     )
     track_gate: float = _parameter(
-        2.0,
+        3.0,
         "how far from where it is expected an object may be found and keep its number",
         unit="m",
         low=0.0,

@@ -12,7 +12,7 @@ from bipointnet_ros.core.segments import Object
 
 _HIDDEN = 1.0  # s that an object may be unseen and keep its number
 _MISSED = 10  # scans, likewise: stamps may all be 0
-_GAIN = 0.3  # of what the prediction missed goes into the velocity
+_GAIN = 0.2  # of what the prediction missed goes into the velocity
 
 
 @dataclass(frozen=True)
