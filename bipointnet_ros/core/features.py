@@ -52,9 +52,9 @@ def scene(xyz: np.ndarray, intensity, grid: Grid, inputs, argsort=None) -> Scene
     height = z - np.repeat(floor, np.diff(run.column))
     rows = _Rows(run, x, y, z, height, grid)
     columns = rows.columns(intensity)
-    features = np.empty((len(run.voxel) - 1, len(inputs)), np.float32)
-    for i, name in enumerate(inputs):
-        features[:, i] = columns[name]
+    features = np.ascontiguousarray(
+        np.stack([columns[name] for name in inputs]).T, np.float32
+    )  # twice as fast as by column
     return Scene(features, rows.offsets, run.order[run.voxel[:-1]], rows.answer(), rows.unsorted(height))
 
 

@@ -79,21 +79,29 @@ BPN_INLINE uint64_t below(const struct distances *d, const uint8_t *limit)
 
 /* Lift (lift.h). */
 #define CHUNK 16
+#define LIFT_ROWS 2
 
 struct sums {
     float32x4_t quarter[4];
 };
 
-BPN_INLINE struct sums sum_chunk(const float *x, int F, const float *weight, int C)
+BPN_INLINE void sum_chunk(struct sums *sums, const float *x, int F, const float *weight, int C, int rows)
 {
-    struct sums sums;
+#pragma GCC unroll 4
     for (int q = 0; q < 4; q++)
-        sums.quarter[q] = vmulq_n_f32(vld1q_f32(weight + 4 * q), x[0]);
-    for (int k = 1; k < F; k++)
-        for (int q = 0; q < 4; q++) /* no fused multiply-add: it would round once */
-            sums.quarter[q] =
-                vaddq_f32(sums.quarter[q], vmulq_n_f32(vld1q_f32(weight + (size_t)k * (size_t)C + 4 * q), x[k]));
-    return sums;
+#pragma GCC unroll 2
+        for (int r = 0; r < rows; r++)
+            sums[r].quarter[q] = vmulq_n_f32(vld1q_f32(weight + 4 * q), x[r * F]);
+    for (int k = 1; k < F; k++) {
+        weight += C;
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; q++) { /* no fused multiply-add: it would round once */
+            float32x4_t four = vld1q_f32(weight + 4 * q);
+#pragma GCC unroll 2
+            for (int r = 0; r < rows; r++)
+                sums[r].quarter[q] = vaddq_f32(sums[r].quarter[q], vmulq_n_f32(four, x[r * F + k]));
+        }
+    }
 }
 
 BPN_INLINE uint64_t reached(struct sums sums, const float *limit)

@@ -87,27 +87,32 @@ BPN_INLINE uint64_t below(const struct distances *d, const uint8_t *limit)
 
 /* Lift (lift.h). */
 #define CHUNK 32
+#define LIFT_ROWS 2 /* eight chains of additions at once hide their latency, and rows share the weights */
 
 struct sums {
-    __m256 lanes[CHUNK / 8]; /* four chains of additions at once hide their latency, and share a broadcast */
+    __m256 lanes[CHUNK / 8];
 };
 
-BPN_INLINE struct sums sum_chunk(const float *x, int F, const float *weight, int C)
+BPN_INLINE void sum_chunk(struct sums *sums, const float *x, int F, const float *weight, int C, int rows)
 {
-    struct sums sums;
-    __m256 input = _mm256_broadcast_ss(x);
 #pragma GCC unroll 4
     for (int j = 0; j < CHUNK / 8; j++)
-        sums.lanes[j] = _mm256_mul_ps(input, _mm256_loadu_ps(weight + 8 * j));
+#pragma GCC unroll 2
+        for (int r = 0; r < rows; r++)
+            sums[r].lanes[j] = _mm256_mul_ps(_mm256_broadcast_ss(x + r * F), _mm256_loadu_ps(weight + 8 * j));
     for (int k = 1; k < F; k++) {
         weight += C;
-        input = _mm256_broadcast_ss(x + k);
 #pragma GCC unroll 4
-        for (int j = 0; j < CHUNK / 8; j++)
-            sums.lanes[j] =
-                _mm256_add_ps(sums.lanes[j], _mm256_mul_ps(input, _mm256_loadu_ps(weight + 8 * j)));
+        for (int j = 0; j < CHUNK / 8; j++) {
+            __m256 eight = _mm256_loadu_ps(weight + 8 * j);
+            if (rows > 1)
+                __asm__("" : "+x"(eight)); /* one load for all rows: gcc would load it again as an operand of each */
+#pragma GCC unroll 2
+            for (int r = 0; r < rows; r++)
+                sums[r].lanes[j] =
+                    _mm256_add_ps(sums[r].lanes[j], _mm256_mul_ps(_mm256_broadcast_ss(x + r * F + k), eight));
+        }
     }
-    return sums;
 }
 
 BPN_INLINE uint64_t reached(struct sums sums, const float *limit)
