@@ -73,19 +73,13 @@ def measure(world, role, model, clouds, count) -> dict:
     start = None
     for i in range(count + 10):
         if i == 10:  # the first ones warm up
-            start, sizes[:] = cpu(process), []
+            start, sizes[:] = process.cpu(), []
         remote.publisher.publish(clouds)
         world.spin(0.1)
     world.spin(0.5)
-    spent = cpu(process) - start
+    spent = process.cpu() - start
     assert process.end()[0] in (0, 1)
     return {"answered": len(sizes), "ms_per_cloud": 1e3 * spent / len(sizes), "ns_per_byte": 1e9 * spent / sum(sizes)}
-
-
-def cpu(process) -> float:
-    """User and system seconds of a process so far."""
-    fields = Path(f"/proc/{process.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def run(options) -> dict:

@@ -21,7 +21,7 @@ from builtin_interfaces.msg import Time  # noqa: E402
 from rcl_interfaces.msg import Parameter as ParameterMessage  # noqa: E402
 from rcl_interfaces.msg import ParameterValue  # noqa: E402
 from rcl_interfaces.srv import SetParameters  # noqa: E402
-from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import PointCloud2, PointField  # noqa: E402
 from std_msgs.msg import Header, String  # noqa: E402
@@ -480,9 +480,16 @@ def test_a_best_effort_publisher_that_is_killed_and_comes_again_is_heard_again(w
 
 def test_a_topic_is_remapped_and_qos_overridden(world, model):
     topic = "/mapped/lidar_top/cloud"
-    overrides = {f"qos_overrides.{topic}.subscription.reliability": "reliable", "reliability": "best_effort"}
+    overrides = {
+        f"qos_overrides.{topic}.subscription.reliability": "reliable",
+        "qos_overrides./mapped/bipointnet/markers.publisher.reliability": "best_effort",
+        "reliability": "best_effort",
+    }
     remote = world.start_node("/mapped", "-r", f"points:={topic}", model=model, **overrides)
     assert remote.process.says(f"listening to '{topic}'")
+    offers = lambda: world.node.get_publishers_info_by_topic("/mapped/bipointnet/markers")  # noqa: E731
+    world.until(offers, remote.process)
+    assert [info.qos_profile.reliability for info in offers()] == [ReliabilityPolicy.BEST_EFFORT]
     offer = world.node.create_publisher(PointCloud2, topic, remote.publishers["best_effort"])
     world.until(lambda: remote.process.says("offers another RELIABILITY"), remote.process)
     world.node.destroy_publisher(offer)

@@ -72,6 +72,11 @@ class Process:
     def says(self, sentence):
         return sentence in self.text
 
+    def cpu(self) -> float:
+        """User and system seconds so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def end(self, how=signal.SIGINT, within=10.0):
         """Send a signal and answer (exit status, seconds); kill and fail if it does not end."""
         start = time.monotonic()

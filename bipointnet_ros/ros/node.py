@@ -194,7 +194,8 @@ class PerceptionNode(LifecycleNode):
         for name in parameters.FIXED:
             if getattr(config, name) != getattr(self.config, name):
                 raise ConfigError(f"{name} is read at configure: deactivate and clean up the node first")
-        return config, self.pipeline.reconfigured(config)
+        # a model that is set is read again, even if its name is the same: its file may be another
+        return config, Pipeline(config) if "model" in values else self.pipeline.reconfigured(config)
 
     def _apply(self, changed):
         before, (self.config, self.pipeline) = self.pipeline, changed
