@@ -1,4 +1,5 @@
 """ros2 launch bipointnet_ros bipointnet.launch.py cloud_topic:=/velodyne_points rviz:=true
+Several LiDARs: namespace:=front,rear cloud_topic:=/front/points,/rear/points
 
 The arguments and the node's facts are plain data in bipointnet_ros.ros.launching; here they only become launch actions.
 """
@@ -25,7 +26,7 @@ def generate_launch_description():
 def _actions(context):
     given = {name: LaunchConfiguration(name).perform(context) for name in launching.ARGUMENTS}
     actions = [SetEnvironmentVariable(n, v) for n, v in launching.transport_profile(os.environ).items()]
-    actions.append(_node(launching.node_spec(given)))
+    actions += [_node(spec) for spec in launching.node_specs(given)]
     if launching.truth("rviz", given["rviz"]):
         actions.append(_rviz(given))
     if given["bag"]:

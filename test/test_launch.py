@@ -27,7 +27,7 @@ needs_launch = pytest.mark.skipif(
 
 
 def test_the_defaults_start_the_node_with_its_parameter_file():
-    spec = launching.node_spec({})
+    (spec,) = launching.node_specs({})
     assert (spec.package, spec.executable, spec.name) == ("bipointnet_ros", "bipointnet_node", "bipointnet")
     assert Path(spec.params_file).name == "bipointnet.yaml" and Path(spec.params_file).is_file()
     assert spec.parameters == {"use_sim_time": False} and spec.remappings == (("points", "points"),)
@@ -35,7 +35,7 @@ def test_the_defaults_start_the_node_with_its_parameter_file():
 
 def test_arguments_reach_the_node():
     given = {"cloud_topic": "/top/cloud", "model": "m.safetensors", "namespace": "/front/", "autostart": "False"}
-    spec = launching.node_spec({**given, "params_file": "p.yaml", "bag": "drive", "log_level": "debug"})
+    (spec,) = launching.node_specs({**given, "params_file": "p.yaml", "bag": "drive", "log_level": "debug"})
     assert spec.parameters == {"use_sim_time": True, "model": "m.safetensors", "autostart": False}
     assert spec.arguments() == [
         "--ros-args", "-r", "__node:=bipointnet", "-r", "__ns:=/front", "--params-file", "p.yaml",
@@ -46,9 +46,20 @@ def test_arguments_reach_the_node():
 
 def test_wrong_arguments_are_one_sentence():
     with pytest.raises(ValueError, match="unknown launch argument 'topic': expected some of cloud_topic"):
-        launching.node_spec({"topic": "x"})
+        launching.node_specs({"topic": "x"})
     with pytest.raises(ValueError, match="use_sim_time must be true or false, got 'maybe'"):
-        launching.node_spec({"use_sim_time": "maybe"})
+        launching.node_specs({"use_sim_time": "maybe"})
+
+
+def test_several_lidars_have_a_node_each():
+    front, rear = launching.node_specs({"namespace": "front, /rear/", "model": "m"})
+    assert (front.namespace, rear.namespace) == ("front", "rear")
+    assert front.remappings == rear.remappings == (("points", "points"),)  # in the namespace of each
+    front, rear = launching.node_specs({"namespace": "front,rear", "cloud_topic": "/a,/b"})
+    assert (front.remappings, rear.remappings) == ((("points", "/a"),), (("points", "/b"),))
+    for wrong in ({"cloud_topic": "/a,/b"}, {"namespace": "a,b,c", "cloud_topic": "/a,/b"}, {"namespace": "a,a"}):
+        with pytest.raises(ValueError, match="cloud_topic must be one topic, or one for each namespace"):
+            launching.node_specs(wrong)
 
 
 def test_a_bag_means_its_clock_unless_told_otherwise():
@@ -73,7 +84,7 @@ def test_rviz_shows_the_topics_of_the_node():
     text = (ROOT / "config/bipointnet.rviz").read_text()
     for topic, _ in launching.rviz_remappings(""):
         assert f"Value: {topic}\n" in text
-    assert launching.rviz_remappings("front/")[1] == ("/bipointnet/markers", "/front/bipointnet/markers")
+    assert launching.rviz_remappings("front/,rear")[1] == ("/bipointnet/markers", "/front/bipointnet/markers")
     yaml = pytest.importorskip("yaml")
     displays = {d["Name"]: d for d in yaml.safe_load(text)["Visualization Manager"]["Displays"]}
     assert displays["Labelled points"]["Color Transformer"] == "RGB8"
@@ -104,7 +115,7 @@ def test_the_node_starts_with_what_launch_ros_would_pass(tmp_path):
     world = World(1 + (os.getpid() + 25) % 100)
     try:
         model = write_model(tmp_path / "m.safetensors")
-        spec = launching.node_spec({"model": model, "namespace": "front", "cloud_topic": "/top/cloud"})
+        (spec,) = launching.node_specs({"model": model, "namespace": "front", "cloud_topic": "/top/cloud"})
         process = world.start("bipointnet_ros.ros.node", *spec.arguments())
         world.until(lambda: process.says("listening to '/top/cloud'"), process)
         assert process.says("[front.bipointnet]") and not any(
@@ -125,12 +136,12 @@ def test_the_launch_file_makes_the_actions():
     declared = [e for e in entities if isinstance(e, DeclareLaunchArgument)]
     assert [e.name for e in declared] == list(launching.ARGUMENTS)
     context = LaunchContext()
-    given = {"rviz": "true", "bag": "drive", "namespace": "front"}
+    given = {"rviz": "true", "bag": "drive", "namespace": "front,rear"}
     for name, (default, _) in launching.ARGUMENTS.items():
         context.launch_configurations[name] = given.get(name, default)
     (made,) = (e for e in entities if isinstance(e, OpaqueFunction))
     kinds = [type(action).__name__ for action in made.execute(context)]
-    assert kinds[-3:] == ["Node", "Node", "ExecuteProcess"] and kinds.count("SetEnvironmentVariable") in (0, 2)
+    assert kinds[-4:] == ["Node", "Node", "Node", "ExecuteProcess"] and kinds.count("SetEnvironmentVariable") in (0, 2)
 
 
 RUN = """
@@ -162,7 +173,7 @@ def test_it_is_launched_and_ends_with_a_signal(tmp_path):
         **launching.private_domain(1 + (os.getpid() + 75) % 100),
         "AMENT_PREFIX_PATH": prefixes,
     }
-    command = [sys.executable, "-c", RUN, str(FILE), "model:=nowhere", "namespace:=front", "log_level:=info"]
+    command = [sys.executable, "-c", RUN, str(FILE), "model:=nowhere", "namespace:=front,rear", "log_level:=info"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": ROOT}
     process = subprocess.Popen(command, env=environment, **pipes)
     killer = threading.Timer(60, process.kill)
@@ -171,10 +182,11 @@ def test_it_is_launched_and_ends_with_a_signal(tmp_path):
         told = ""
         for line in process.stdout:
             told += line
-            if "waiting unconfigured" in line:
+            if told.count("waiting unconfigured") == 2 and "waiting unconfigured" in line:
                 process.send_signal(signal.SIGINT)
-        assert "[front.bipointnet]: cannot configure: no model 'nowhere'" in told
-        assert "process has finished cleanly" in told and process.wait(10) == 0, told
+        for name in ("front", "rear"):
+            assert f"[{name}.bipointnet]: cannot configure: no model 'nowhere'" in told
+        assert told.count("process has finished cleanly") == 2 and process.wait(10) == 0, told
     finally:
         killer.cancel()
         process.kill()

@@ -26,12 +26,12 @@ from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import PointCloud2, PointField  # noqa: E402
 from std_msgs.msg import Header, String  # noqa: E402
 from visualization_msgs.msg import Marker  # noqa: E402
-from world import CLASSES, ROOT, World, street, write_model  # noqa: E402
+from world import CLASSES, ROOT, Remote, World, street, write_model  # noqa: E402
 
 from bipointnet_ros.core.classes import colours  # noqa: E402
 from bipointnet_ros.core.config import Config, ConfigError  # noqa: E402
 from bipointnet_ros.core.pipeline import Pipeline  # noqa: E402
-from bipointnet_ros.ros import parameters  # noqa: E402
+from bipointnet_ros.ros import launching, parameters  # noqa: E402
 from bipointnet_ros.ros.messages import make_cloud, read_xyz  # noqa: E402
 
 OK, WARN, ERROR = b"\0", b"\1", b"\2"
@@ -428,9 +428,13 @@ def test_a_signal_ends_it_at_once_with_status_0_even_in_work(world, model, how):
 
 
 def test_two_nodes_in_two_namespaces_answer_their_own_clouds(world, model):
+    """As the launch file starts them, each with its parameter file."""
     names = ("front", "rear")
-    params = ("--params-file", ROOT / "config/bipointnet.yaml")
-    nodes = [world.start_node(f"/{name}", *params, model=model).listen() for name in names]
+    specs = launching.node_specs({"namespace": "front,rear", "model": model})
+    processes = [world.start("bipointnet_ros.ros.node", *spec.arguments()) for spec in specs]
+    for process in processes:
+        world.until(lambda: process.says("listening to"), process)  # noqa: B023
+    nodes = [Remote(world, f"/{name}/bipointnet", process).listen() for name, process in zip(names, processes)]
     for remote, frame in zip(nodes, names):
         assert remote.ask(cloud(street(), frame=frame)).header.frame_id == frame
     assert [{a.header.frame_id for a in remote.answers} for remote in nodes] == [{"front"}, {"rear"}]

@@ -11,13 +11,13 @@ PACKAGE, EXECUTABLE, NAME = "bipointnet_ros", "bipointnet_node", "bipointnet"
 TRUTHS = {"true": True, "false": False}
 # launch argument -> default, description; "" = as the parameter file says
 ARGUMENTS = {
-    "cloud_topic": ("points", "topic of the clouds"),
+    "cloud_topic": ("points", "topic of the clouds; one for each namespace, separated by commas, or one for all"),
     "params_file": ("", "parameters; empty = config/bipointnet.yaml"),
     "model": ("", "path or name of the model; empty = as the parameter file says"),
     "rviz": ("false", "start RViz: true or false"),
     "use_sim_time": ("", "take the time from /clock: true or false; empty = true with a bag, else false"),
     "bag": ("", "rosbag2 to play, with its clock; empty = none"),
-    "namespace": ("", "namespace of the node: one per LiDAR"),
+    "namespace": ("", "namespace of the node; several LiDARs: several, separated by commas, and one node in each"),
     "autostart": ("", "configure and activate by itself: true or false; empty = as the parameter file says"),
     "fixed_frame": ("", "RViz' fixed frame; empty = that of config/bipointnet.rviz"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
@@ -54,9 +54,24 @@ class NodeSpec:
         return [*out, "--log-level", self.log_level]
 
 
-def node_spec(arguments: dict[str, str]) -> NodeSpec:
-    """The node for values of ``ARGUMENTS``, the others at their defaults; ValueError for an unknown or wrong one."""
+def node_specs(arguments: dict[str, str]) -> list[NodeSpec]:
+    """The nodes for values of ``ARGUMENTS``, the others at their defaults: one in each namespace.
+
+    ValueError for an unknown or wrong argument.
+    """
     given = complete(arguments)
+    namespaces, topics = ([word.strip() for word in given[name].split(",")] for name in ("namespace", "cloud_topic"))
+    if len(topics) == 1:
+        topics *= len(namespaces)
+    if len(topics) != len(namespaces) or len(set(namespaces)) != len(namespaces):
+        raise ValueError(
+            "cloud_topic must be one topic, or one for each namespace, and no namespace twice, "
+            f"got {len(topics)} topics for '{given['namespace']}'"
+        )
+    return [_node_spec(given, namespace, topic) for namespace, topic in zip(namespaces, topics)]
+
+
+def _node_spec(given: dict[str, str], namespace: str, cloud_topic: str) -> NodeSpec:
     parameters = {"use_sim_time": uses_sim_time(given)}
     if given["model"]:
         parameters["model"] = given["model"]
@@ -66,10 +81,10 @@ def node_spec(arguments: dict[str, str]) -> NodeSpec:
         package=PACKAGE,
         executable=EXECUTABLE,
         name=NAME,
-        namespace=given["namespace"].strip("/"),
+        namespace=namespace.strip("/"),
         params_file=given["params_file"] or str(share.path("config/bipointnet.yaml")),
         parameters=parameters,
-        remappings=(("points", given["cloud_topic"]),),
+        remappings=(("points", cloud_topic),),
         log_level=given["log_level"],
     )
 
@@ -88,8 +103,9 @@ def uses_sim_time(given: dict[str, str]) -> bool:
 
 
 def rviz_remappings(namespace: str) -> tuple[tuple[str, str], ...]:
-    """From the topics of config/bipointnet.rviz to those of the node in its namespace."""
-    prefix = f"/{namespace.strip('/')}" if namespace.strip("/") else ""
+    """From the topics of config/bipointnet.rviz to those of the node in its namespace, of several in the first."""
+    first = namespace.split(",")[0].strip(" /")
+    prefix = f"/{first}" if first else ""
     return tuple((f"/{NAME}/{topic}", f"{prefix}/{NAME}/{topic}") for topic in ("labeled_points", "markers"))
 
 
