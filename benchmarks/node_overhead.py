@@ -32,8 +32,8 @@ def serve_node():
         n = len(xyz)
         if n not in made:
             rng = np.random.default_rng(0)
-            label, instance = rng.integers(0, 7, n).astype(np.uint16), rng.integers(0, 50, n).astype(np.uint32)
-            made[n] = Result(label, instance, rng.random(n).astype(np.float32), (), {}, n)
+            label, confidence = rng.integers(0, 7, n).astype(np.uint16), rng.random(n).astype(np.float32)
+            made[n] = Result(label, np.zeros(n, np.uint32), confidence, (), {}, n)
         return made[n]
 
     Pipeline.process = answer

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from array import array
 from importlib.util import find_spec
 
@@ -521,12 +522,14 @@ def test_time_may_jump_back_and_stand_still(world, model):
 
 def test_max_rate_limits_the_answers(world, model):
     remote = world.start_node("/slow", model=model, max_rate=5.0).listen().matched()
+    start = time.monotonic()
     for _ in range(40):
         remote.publisher.publish(cloud(street()))
         world.spin(0.05)
+    due = 5.0 * (time.monotonic() - start)
     counts = remote.counts()
     assert counts["received"] == counts["answered"] + counts["dropped"]
-    assert 8 <= counts["answered"] <= 13 and counts["dropped_max_rate"] > 20
+    assert 8 <= counts["answered"] <= due + 3 and counts["dropped_max_rate"] > 10
     assert remote.process.end()[0] == 0
 
 

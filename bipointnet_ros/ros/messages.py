@@ -9,7 +9,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from bipointnet_ros.pointcloud2 import MessageError, labeled_cloud, moved, packed_rgb, read_xyz, subset
+from bipointnet_ros.pointcloud2 import MessageError, labeled_cloud, made, moved, packed_rgb, read_xyz, subset
 
 __all__ = ["MessageError", "as_message", "labeled_cloud", "make_cloud", "moved", "packed_rgb", "read_xyz", "subset"]
 
@@ -20,7 +20,9 @@ def make_cloud(header, xyz: np.ndarray, intensity: np.ndarray | None = None) -> 
     table = np.concatenate(columns, axis=1).astype("<f4")
     count, width = table.shape
     names = ("x", "y", "z", "intensity")[:width]
-    return PointCloud2(
+    return made(
+        PointCloud2,
+        array("B", table.tobytes()),
         header=header,
         height=1,
         width=count,
@@ -28,7 +30,6 @@ def make_cloud(header, xyz: np.ndarray, intensity: np.ndarray | None = None) -> 
         is_bigendian=False,
         point_step=4 * width,
         row_step=4 * width * count,
-        data=array("B", table.tobytes()),
         is_dense=bool(np.isfinite(xyz).all()),
     )
 
@@ -37,9 +38,10 @@ def as_message(recorded) -> PointCloud2:
     """rclpy's PointCloud2 of one that a bag holds (bags.py)."""
     header, kept = recorded.header, ("height", "width", "is_bigendian", "point_step", "row_step", "is_dense")
     stamp = Time(sec=header.stamp.sec, nanosec=header.stamp.nanosec)
-    return PointCloud2(
+    return made(
+        PointCloud2,
+        array("B", recorded.data.tobytes()),
         header=Header(stamp=stamp, frame_id=header.frame_id),
         fields=[PointField(name=f.name, offset=f.offset, datatype=f.datatype, count=f.count) for f in recorded.fields],
-        data=array("B", recorded.data.tobytes()),
         **{name: getattr(recorded, name) for name in kept},
     )

@@ -6,6 +6,7 @@ import os
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.utilities import get_rmw_implementation_identifier
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -43,20 +44,29 @@ def publishers_of(node, subscription) -> str:
         return f"'{topic}' is published best effort, but reliable is asked for: set reliability to best_effort"
     return (
         f"{len(found)} publisher(s) on '{topic}', {_names(theirs)}, ours {_names({ours})}, and still nothing arrives: "
-        "is the sensor sending? Large clouds may be lost in transport: see config/fastdds_large_clouds.xml"
+        f"is the sensor sending? Large clouds may be lost in transport: {_remedy()}"
     )
 
 
 def lost_clouds(topic: str, share: float) -> str:
     """What to do about clouds that are missing between those that come."""
-    return (
-        f"about {share:.0%} of the clouds on '{topic}' do not arrive (gaps between their stamps): start the driver, "
-        "too, with the Fast DDS profile config/fastdds_large_clouds.xml, see docs/ros.md"
-    )
+    return f"about {share:.0%} of the clouds on '{topic}' do not arrive (gaps between their stamps): {_remedy()}"
+
+
+def _remedy() -> str:
+    """How the middleware that is used carries large clouds; docs/transport.md has more of it."""
+    middleware = get_rmw_implementation_identifier()
+    if "cyclonedds" in middleware:
+        return "raise net.core.rmem_max and set CYCLONEDDS_URI to config/cyclonedds_large_clouds.xml"
+    if "fastrtps" in middleware:
+        return "start the driver, too, with the Fast DDS profile config/fastdds_large_clouds.xml"
+    return f"see how {middleware} is told to carry messages of megabytes"
 
 
 def small_shared_memory(folder: str = "/dev/shm") -> str:
-    """A sentence if the folder is too small for several processes with large clouds, else ""."""
+    """A sentence if Fast DDS finds a folder too small for several processes with large clouds, else ""."""
+    if "fastrtps" not in get_rmw_implementation_identifier():
+        return ""
     try:
         facts = os.statvfs(folder)
     except OSError:
