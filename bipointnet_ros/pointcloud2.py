@@ -125,7 +125,7 @@ def moved(msg, header, rotation: np.ndarray, translation: np.ndarray):
         fields=msg.fields,
         is_bigendian=msg.is_bigendian,
         point_step=msg.point_step,
-        row_step=msg.point_step * msg.width,
+        row_step=msg.point_step * msg.width * bool(msg.height),
         is_dense=msg.is_dense,
     )
 
