@@ -142,6 +142,8 @@ def test_markers_of_objects_that_have_gone_are_deleted(node):
 def test_obstacles_are_the_points_that_are_neither_ground_nor_filtered(node, model):
     got = []
     listener = node.world.node.create_subscription(PointCloud2, f"{node.name}/obstacles", got.append, 10)
+    car = {"ego_min": [3.9, 2.0, -2.0], "ego_max": [6.1, 4.0, 0.0]}  # one of the street's
+    assert node.set_together(**car) == ""
     msg = velodyne(street(4))
     msg.header.stamp.sec = 77
     node.ask(msg)
@@ -149,10 +151,17 @@ def test_obstacles_are_the_points_that_are_neither_ground_nor_filtered(node, mod
         node.ask(msg)
         node.world.spin(0.2)
     xyz, intensity = read_xyz(msg)
-    expected = Pipeline(Config(model=model)).process(xyz, intensity)
-    rows = np.isfinite(xyz).all(1) & (np.linalg.norm(xyz, axis=1) >= 0.5) & (expected.label != 1)
-    assert 0 < rows.sum() < len(rows) and got[-1].height == 1 and got[-1].fields == msg.fields
+    expected = Pipeline(Config(model=model, **car)).process(xyz, intensity)
+    own = ((xyz > car["ego_min"]) & (xyz < car["ego_max"])).all(1)
+    rows = np.isfinite(xyz).all(1) & (np.linalg.norm(xyz, axis=1) >= 0.5) & ~own & (expected.label != 1)
+    assert (
+        own.sum() > 50
+        and 0 < rows.sum() < len(rows) - own.sum()
+        and got[-1].height == 1
+        and got[-1].fields == msg.fields
+    )
     np.testing.assert_array_equal(read_xyz(got[-1])[0], xyz[rows])
+    assert node.set_together(ego_min=[0.0] * 3, ego_max=[0.0] * 3) == ""
     node.world.node.destroy_subscription(listener)
 
 
