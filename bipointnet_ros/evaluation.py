@@ -56,7 +56,7 @@ def _named(pipe: Pipeline, data: Objects, step) -> dict:
     recall = confusion.recall()
     scores = {"overall_accuracy": _number(confusion.overall()), "mean_class_accuracy": _number(confusion.mean(recall))}
     accuracy = {"accuracy": _by_name(confusion.classes, recall), "ms_per_cloud": float(np.median(milliseconds))}
-    return {**facts, **scores, **accuracy}
+    return {**facts, **scores, **accuracy, "confusion": confusion.counts.tolist()}
 
 
 class _Run:
@@ -92,6 +92,7 @@ class _Run:
             "iou": _by_name(self.confusion.classes, iou),
             "miou": _number(self.confusion.mean(iou, FEWEST_POINTS)),
             "true_points": dict(zip(self.confusion.classes, self.confusion.true.tolist())),
+            "confusion": self.confusion.counts.tolist(),
             "coverage": answered / max(len(data.xyz), 1),
             "rule_miou": rule.miou(),
         }
