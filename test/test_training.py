@@ -349,11 +349,14 @@ def test_unusable_data_is_one_sentence(tmp_path, capsys, make, sentence):
     assert sentence in error and error.count("\n") == 1
 
 
-def test_command_trains_and_holds_out_every_tenth_of_each_class(tmp_path):
+def test_command_trains_and_holds_out_every_tenth_of_each_class(tmp_path, capsys):
     objects = shapes(60)
     np.savez(tmp_path / "set.npz", points=objects.points, labels=objects.labels, classes=np.array(objects.classes))
     arguments = [str(tmp_path / "set.npz"), "--run", str(tmp_path / "run"), "--epochs", "1", "--points", "40"]
-    assert train.main([*arguments, "--stages", "20:1", "--batch", "6", "--widths", "8", "16", "32", "16", "8"]) == 0
+    arguments += ["--stages", "20:1", "--batch", "6", "--widths", "8", "16", "32", "16", "8"]
+    assert train.main(arguments) == 0
+    assert "epochs 1 to 1: about 0 minutes" in capsys.readouterr().err
+    assert train.main(arguments) == 0 and "about" not in capsys.readouterr().err
     row = json.loads((tmp_path / "run" / "log.jsonl").read_text())
     assert row["val_accuracy"] * 6 == pytest.approx(round(row["val_accuracy"] * 6), abs=1e-3)
     config = json.loads((tmp_path / "run" / "config.json").read_text())

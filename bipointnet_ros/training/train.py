@@ -75,8 +75,9 @@ def main(arguments=None) -> int:
             held = np.isin(np.arange(len(train)), every_tenth(train.labels))
             train, val = data.select(train, ~held), data.select(train, held)
         run = start(options.run, train, val, recipe, {"train": options.train, "val": options.val})
-        left = run.seconds_left() / 60.0
-        print(f"epochs {run.epoch + 1} to {recipe.epochs}: about {left:.0f} minutes at today's speed", file=sys.stderr)
+        if run.epoch < recipe.epochs:
+            minutes = f"about {run.seconds_left() / 60.0:.0f} minutes at today's speed"
+            print(f"epochs {run.epoch + 1} to {recipe.epochs}: {minutes}", file=sys.stderr)
         finish(run)
     except (ValueError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
