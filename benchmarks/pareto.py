@@ -81,7 +81,8 @@ def panel(rows, key: str, scale: float, unit: str, left: float, low: float) -> s
     for row, colour in zip(rows, COLOURS):
         x, y = place(row[key] * scale, row["accuracy"])
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
-        parts.append(f'<text x="{x + 8:.0f}" y="{y + 14:.0f}">{row["model"]}</text>')
+        anchor, side = ("end", -8) if x > left + WIDTH / 2 else ("start", 8)
+        parts.append(f'<text x="{x + side:.0f}" y="{y + 14:.0f}" text-anchor="{anchor}">{row["model"]}</text>')
         if row["twin"] is not None:
             y = place(0, row["twin"])[1]
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="none" stroke="{colour}"/>')
