@@ -43,6 +43,8 @@ def _cells(xy, backend):
     return order, np.append(first, len(xy)), place[order[first]]
 
 
-def runs(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def runs(ids: np.ndarray, backend=None) -> tuple[np.ndarray, np.ndarray]:
     """(N,) ids 0..K-1, each used -> order (N,) that makes equal ids contiguous, starts (K + 1,)."""
-    return np.argsort(ids, kind="stable"), np.concatenate([[0], np.cumsum(np.bincount(ids))]).astype(np.int64)
+    order = np.empty(len(ids), np.int32)
+    (backend or Reference()).argsort(ids.astype(np.uint64), order)
+    return order, np.concatenate([[0], np.cumsum(np.bincount(ids))]).astype(np.int64)

@@ -133,7 +133,7 @@ def _things(xyz, height, rows, kind: Kind, backend) -> list[np.ndarray]:
     if len(rows) == 0:
         return []
     near = xyz[rows, :2]
-    order, starts = runs(clusters(near, kind.radius, kind.growth, backend))
+    order, starts = runs(clusters(near, kind.radius, kind.growth, backend), backend)
     first, near, over = starts[:-1], near[order], height[rows[order]]
     low, high = np.minimum.reduceat(near, first), np.maximum.reduceat(near, first)
     diagonal = np.hypot(*(high - low).T)
