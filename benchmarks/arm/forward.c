@@ -1,79 +1,112 @@
-/* The kernels of one vanilla forward, 1024 points, in the worst case: no point reaches a limit of the pooling layer.
- * usage: forward BACKEND REPETITIONS; counting two runs and subtracting leaves the forward alone. */
-#include "../../bipointnet_ros/native/kernels.h"
+/* Runs a recorded forward (record.py) on one thread and compares its logits with the recorded ones.
+ * usage: forward FILE BACKEND REPETITIONS; counting two numbers of repetitions and subtracting leaves the forward alone. */
+#include "../../bipointnet_ros/native/program.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define POINTS 1024
+#define MOST 256
 
-static uint64_t random_word(void)
+static char *at; /* in the file */
+static char *buffers[MOST];
+static void *prepared[MOST];
+
+static int32_t number(void)
 {
-    static uint64_t state = 88172645463325252u;
-    state ^= state << 13;
-    state ^= state >> 7;
-    return state ^= state << 17;
+    int32_t value;
+    memcpy(&value, at, sizeof value);
+    at += sizeof value;
+    return value;
 }
 
-static uint64_t *random_words(size_t count)
+static int64_t long_number(void)
 {
-    uint64_t *words = malloc(count * sizeof *words);
-    for (size_t i = 0; i < count; i++)
-        words[i] = random_word();
-    return words;
+    int64_t value;
+    memcpy(&value, at, sizeof value);
+    at += sizeof value;
+    return value;
 }
 
-static float *random_floats(size_t count)
+/* Aligned as no allocator promises less, and a word longer for what ends there. */
+static char *copy(size_t bytes)
 {
-    float *floats = malloc(count * sizeof *floats);
-    for (size_t i = 0; i < count; i++)
-        floats[i] = (float)(random_word() % 2001) / 1000.0f - 1.0f;
-    return floats;
+    char *block = aligned_alloc(64, (bytes + 127) / 64 * 64);
+    memcpy(block, at, bytes);
+    at += bytes;
+    return block;
 }
 
-static int16_t *limits(int count, int limit)
+static union bpn_argument argument(void)
 {
-    int16_t *held = malloc((size_t)count * sizeof *held);
-    for (int i = 0; i < count; i++)
-        held[i] = (int16_t)limit;
-    return held;
+    union bpn_argument a = {0};
+    int32_t kind = number(), index = number();
+    int64_t offset = long_number();
+    if (kind == 'I')
+        a.i = index;
+    else if (kind == 'P')
+        a.p = prepared[index];
+    else if (kind == 'B')
+        a.p = buffers[index] + offset;
+    return a;
 }
 
-static uint8_t *prepared(const struct bpn_backend *b, int C, int K)
+static struct bpn_program program(const struct bpn_backend *backend)
 {
-    uint8_t *room = malloc(BPN_PREPARED_BYTES(C, BPN_WORDS(K)));
-    b->prepare(random_words((size_t)C * BPN_WORDS((size_t)K)), C, K, room);
-    return room;
+    int32_t count = number(), levels = number(), columns = number();
+    const int32_t *cuts = (const int32_t *)copy((size_t)levels * (size_t)columns * sizeof *cuts);
+    struct bpn_step *steps = calloc((size_t)count, sizeof *steps);
+    for (int i = 0; i < count; i++) {
+        steps[i].operation = number();
+        steps[i].level = number();
+        for (int32_t n = number(), k = 0; k < n; k++)
+            steps[i].argument[k] = argument();
+    }
+    return (struct bpn_program){backend, steps, cuts, count, columns - 1};
+}
+
+static void read_file(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        exit(2);
+    fseek(file, 0, SEEK_END);
+    size_t size = (size_t)ftell(file);
+    rewind(file);
+    at = malloc(size);
+    if (fread(at, 1, size, file) != size)
+        exit(2);
+    fclose(file);
 }
 
 int main(int argc, char **argv)
 {
+    if (argc != 4)
+        return 2;
     const struct bpn_backend *const *b = bpn_backends();
-    if (argc != 3)
-        return 2;
-    while (*b && strcmp((*b)->name, argv[1]))
+    while (*b && strcmp((*b)->name, argv[2]))
         b++;
-    if (!*b)
+    if (!*b || !(*b)->supported())
         return 2;
-    const int32_t offsets[2] = {0, POINTS};
-    const float *x = random_floats(POINTS * 3), *lift = random_floats(3 * 64), *zero = calloc(64, sizeof *zero);
-    const float *last = random_floats(256 * 40), *bias = random_floats(40);
-    const uint8_t *second = prepared(*b, 128, 64), *third = prepared(*b, 1024, 128);
-    const uint64_t *fourth = random_words(512 * 16), *fifth = random_words(256 * 8);
-    const int16_t *limit512 = limits(512, 512), *limit256 = limits(256, 256);
-    uint8_t half[128], never[1024];
-    memset(half, 32, sizeof half);
-    memset(never, 1, sizeof never);
-    static uint64_t bits64[POINTS], bits128[POINTS * 2], pooled[16], bits512[8], bits256[4];
-    float scores[40] = {0};
-    for (int i = atoi(argv[2]); i > 0; i--) {
-        (*b)->lift(x, POINTS, 3, lift, 64, zero, bits64, NULL, NULL, offsets, 1, NULL);
-        (*b)->layer(bits64, 64, second, 128, half, 0, bits128, NULL, 0, NULL, offsets, 1);
-        (*b)->layer(bits128, 128, third, 1024, NULL, 0, NULL, never, 0, pooled, offsets, 1);
-        (*b)->dense(pooled, 1, 16, fourth, 512, limit512, bits512);
-        (*b)->dense(bits512, 1, 8, fifth, 256, limit256, bits256);
-        (*b)->logits(bits256, 1, 256, last, NULL, 40, 40, bias, scores);
+    read_file(argv[1]);
+    for (int32_t n = number(), i = 0; i < n; i++)
+        buffers[i] = copy((size_t)long_number());
+    for (int32_t n = number(), i = 0; i < n; i++) {
+        int32_t C = number(), K = number();
+        const uint64_t *weight = (const uint64_t *)copy((size_t)number());
+        prepared[i] = aligned_alloc(64, (BPN_PREPARED_BYTES(C, BPN_WORDS(K)) + 127) / 64 * 64);
+        (*b)->prepare(weight, C, K, prepared[i]);
     }
-    printf("%g\n", (double)scores[0]);
+    struct bpn_program programs[4];
+    int32_t count = number();
+    for (int32_t i = 0; i < count; i++)
+        programs[i] = program(*b);
+    const char *logits = argument().p;
+    for (int repetition = atoi(argv[3]); repetition > 0; repetition--)
+        for (int32_t i = 0; i < count; i++)
+            bpn_pool_run(NULL, &programs[i]);
+    size_t bytes = (size_t)number();
+    int same = !memcmp(logits, at, bytes);
+    printf(same ? "same\n" : "the logits differ\n");
+    return !same;
 }
