@@ -146,12 +146,15 @@ def test_crops_keep_an_instance_on_one_side(folder):
         labels=np.uint8([0, 1, 2, 3] * 10),
         instance=instance,
         classes=names("car", "van", "bush", "pedestrian"),
+        source=np.repeat(np.uint8([0, 1]), 20),
+        sources=names("pandaset_002", "kitti"),
     )
     out = run("crops", folder, folder / "out")
     held = [zlib.crc32(name) % 5 == 0 for name in instance]
     known = [i % 4 != 2 for i in range(40)]
     assert len(out["crops_val"]["points"]) == sum(h and k for h, k in zip(held, known))
     assert len(out["crops_train"]["points"]) == sum(k and not h for h, k in zip(held, known))
+    assert len(out["crops_pandaset"]["points"]) == sum(k and not h for h, k in zip(held[:20], known))
     train = written(folder / "out", "crops", "train")
     assert train.points.shape[1:] == (1024, 3) and set(train.labels) <= {0, 2}
     assert len(np.unique(train.points[0], axis=0)) == 25  # all of the crop, repeated

@@ -99,7 +99,8 @@ def crops(folder):
 
     ``pandaset`` holds those of ``train`` that come from PandaSet, whose licence allows any use.
     """
-    raw = load(folder, "lidar_object_crops.npz", "xyz_cm", "offsets", "labels", "instance", "classes", "source")
+    names = "xyz_cm", "offsets", "labels", "instance", "classes", "source", "sources"
+    raw = load(folder, "lidar_object_crops.npz", *names)
     table = translation(raw["classes"], _CROP_NAMES, CROP_CLASSES)[raw["labels"]]
     held = np.array([zlib.crc32(name.encode()) % 5 == 0 for name in text(raw["instance"])])
     xyz = raw["xyz_cm"] / np.float32(100.0)
