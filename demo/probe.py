@@ -56,15 +56,17 @@ class Probe:
         values = np.percentile(self.latencies, (50, 95, 99)) if self.latencies else (math.nan,) * 3
         return tuple(float(v) for v in values)
 
-    def picture(self, classes) -> tuple[np.ndarray, np.ndarray, list[Object]]:
+    def picture(self) -> tuple[np.ndarray, np.ndarray, list[Object]]:
         """xyz (N, 3), label (N,) and objects of the last answer that came with its markers (or came at all)."""
         cloud, markers = self._both or (self._cloud, [])
-        field = next(f for f in cloud.fields if f.name == "label")
-        one = np.dtype({"names": ["v"], "formats": ["<u2"], "offsets": [field.offset], "itemsize": cloud.point_step})
+        label, instance = _column(cloud, "label", "<u2"), _column(cloud, "instance", "<u4")
         boxes = {m.id: m for m in markers if m.ns == "boxes" and m.action == Marker.ADD}
         names = {m.id: m.text for m in markers if m.ns == "names" and m.action == Marker.ADD}
-        objects = [_object(box, names[i], classes) for i, box in boxes.items()]
-        return read_xyz(cloud)[0], np.frombuffer(cloud.data, one)["v"], objects
+        first = dict(
+            zip(*np.unique(instance, return_index=True))
+        )  # an object has its points' label; its name may differ
+        objects = [_object(box, names[i], int(label[first[i]])) for i, box in boxes.items() if i in first]
+        return read_xyz(cloud)[0], label, objects
 
     def _on_cloud(self, msg):
         stamp = msg.header.stamp
@@ -89,12 +91,19 @@ class Probe:
             self.status[s.name] = s.message, {pair.key: pair.value for pair in s.values}
 
 
-def _object(box, text: str, classes) -> Object:
+def _column(cloud, name: str, kind: str) -> np.ndarray:
+    """(N,) of one field of a little-endian cloud."""
+    field = next(f for f in cloud.fields if f.name == name)
+    one = np.dtype({"names": ["v"], "formats": [kind], "offsets": [field.offset], "itemsize": cloud.point_step})
+    return np.frombuffer(cloud.data, one)["v"]
+
+
+def _object(box, text: str, label: int) -> Object:
     name, sure = text.rsplit(" ", 1)
     p, s, q = box.pose.position, box.scale, box.pose.orientation
     return Object(
         instance=box.id,
-        label=list(classes).index(name) + 1,
+        label=label,
         name=name,
         confidence=float(sure.rstrip("%")) / 100,
         centre=np.array([p.x, p.y, p.z]),

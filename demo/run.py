@@ -233,7 +233,7 @@ def _row(report, elapsed):
 
 def _draw(options, probe, report) -> list[str]:
     classes = report["classes"].split(", ")
-    xyz, label, objects = probe.picture(classes)
+    xyz, label, objects = probe.picture()
     title = TITLE.format(points=len(xyz), ms=report["node_latency_p50_ms"])
     pictures = []
     for draw in (render.birds_eye, render.perspective):
