@@ -6,23 +6,20 @@ import json
 import fabricate
 import numpy as np
 import pytest
-import torch
 
-from bipointnet_ros import evaluation
-from bipointnet_ros.core import crops, features, model_file
-from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla
-from bipointnet_ros.core.config import Config
-from bipointnet_ros.core.pipeline import CloudError, Pipeline
-from bipointnet_ros.dataset import Objects
-from bipointnet_ros.training import export, object_sets, train_objects
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+
+from bipointnet_ros import evaluation  # noqa: E402
+from bipointnet_ros.core import crops, features, model_file  # noqa: E402
+from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla  # noqa: E402
+from bipointnet_ros.core.config import Config  # noqa: E402
+from bipointnet_ros.core.pipeline import CloudError, Pipeline  # noqa: E402
+from bipointnet_ros.dataset import Objects  # noqa: E402
+from bipointnet_ros.training import export, object_sets, train_objects  # noqa: E402
 
 CLASSES = ("ground", "vegetation", "structure", "vehicle", "person", "pole")
 TINY = ["--epochs", "2", "--steps", "6", "--points", "32", "--batch", "16", "--widths", "8", "16", "32", "16", "16"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 def things(rng, size, count, n=60):
