@@ -16,7 +16,7 @@ from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla  # noqa:
 from bipointnet_ros.core.config import Config  # noqa: E402
 from bipointnet_ros.core.pipeline import CloudError, Pipeline  # noqa: E402
 from bipointnet_ros.dataset import Objects  # noqa: E402
-from bipointnet_ros.training import export, object_sets, train_objects  # noqa: E402
+from bipointnet_ros.training import export, object_sets, train, train_objects  # noqa: E402
 
 CLASSES = ("ground", "vegetation", "structure", "vehicle", "person", "pole")
 TINY = ["--epochs", "2", "--steps", "6", "--points", "32", "--batch", "16", "--widths", "8", "16", "32", "16", "16"]
@@ -112,7 +112,7 @@ def train_objects_answer(model, rows):
 def test_it_learns_what_size_tells(sets):
     recipe = train_objects.Recipe(epochs=6, steps=25, batch=32, points=32, widths=(16, 32, 64, 32, 16), rate=1e-2)
     going = train_objects.start(sets / "long", [f"{sets}/a.npz"], [1], [f"{sets}/a.npz"], recipe)
-    train_objects.finish(going, every=6)
+    train.finish(going, every=6)
     assert going.scores()["val_accuracy"] > 0.9
 
 

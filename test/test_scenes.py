@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter  # noqa: E402
-from bipointnet_ros.training import augmentation, data, export, paste, run, scan, scenes, train_scenes  # noqa: E402
+from bipointnet_ros.training import augmentation, data, export, paste, run, scan, scenes, train, train_scenes  # noqa: E402
 from bipointnet_ros.training.scan import Scan  # noqa: E402
 
 CLASSES = ("ground", "vegetation", "structure", "vehicle", "person", "pole")
@@ -156,7 +156,7 @@ def test_rare_classes_weigh_more():
 
 def test_a_run_learns_and_packs(files, tmp_path):
     fresh = train_scenes.start(tmp_path / "run", files, (1, 2), files[:1], TINY)
-    train_scenes.finish(fresh, every=3)
+    train.finish(fresh, every=3)
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert len(rows) == 3 and rows[-1]["loss"] < rows[0]["loss"]
     assert rows[-1]["dense_iou"]["ground"] > 0.8
@@ -168,25 +168,25 @@ def test_a_run_learns_and_packs(files, tmp_path):
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(files, tmp_path):
     whole = train_scenes.start(tmp_path / "whole", files, (1, 1), [], TINY)
-    train_scenes.finish(whole)
+    train.finish(whole)
     train_scenes.start(tmp_path / "parts", files, (1, 1), [], TINY).save()
     first = train_scenes.start(tmp_path / "parts", files, (1, 1), [], TINY)
     first.train_epoch()
     first.save()
     rest = train_scenes.start(tmp_path / "parts", files, (1, 1), [], TINY)
     assert rest.epoch == 1
-    train_scenes.finish(rest)
+    train.finish(rest)
     ours, theirs = (run.load(tmp_path / name)[0].state_dict() for name in ("whole", "parts"))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
 def test_a_run_starts_from_another_ones_weights_and_full_precision_is_no_model(files, tmp_path):
-    train_scenes.finish(train_scenes.start(tmp_path / "first", files, (1, 1), [], TINY))
+    train.finish(train_scenes.start(tmp_path / "first", files, (1, 1), [], TINY))
     again = train_scenes.start(tmp_path / "again", files, (1, 1), [], replace(TINY, start=str(tmp_path / "first")))
     ours, theirs = again.net.state_dict(), run.load(tmp_path / "first")[0].state_dict()
     assert again.epoch == 0 and all(torch.equal(ours[key], theirs[key]) for key in theirs)
     twin = train_scenes.start(tmp_path / "twin", files, (1, 1), [], replace(TINY, method="full"))
-    train_scenes.finish(twin)
+    train.finish(twin)
     with pytest.raises(export.ExportError, match="got Full"):
         export.export(tmp_path / "twin", tmp_path / "never.safetensors")
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from bipointnet_ros.core import kernels
-from bipointnet_ros.core.bits import pack_bits, words
+from bipointnet_ros.core.bits import pack, words
 from bipointnet_ros.training import native
 
 CHUNK = 4096  # rows whose gradient is made at once: 2 MB of 128 inputs
@@ -150,7 +150,7 @@ def _limited(source: Rows, weight, scale, shift) -> Rows:
     distance = torch.arange(source.width + 1, dtype=torch.float32)[:, None]
     z = scale.abs() * (source.width - 2.0 * distance) + shift  # (K + 1, C)
     backend = kernels.choose()
-    prepared = backend.prepare(pack_bits((weight * flip[:, None] >= 0).numpy()), source.width)
+    prepared = backend.prepare(pack((weight * flip[:, None]).numpy()), source.width)
     at_least = [np.empty((len(source), words(len(scale))), np.uint64) for _ in range(3)]
     for bits, met in zip(at_least, (z >= 0.0, z >= -1.0, z > 1.0)):
         limit = met.sum(0, keepdim=True).to(torch.uint8).numpy()
@@ -222,7 +222,7 @@ class _Moments(torch.autograd.Function):
 class _LargestDot(torch.autograd.Function):
     @staticmethod
     def forward(ctx, token, weight, rows, offsets):
-        popcount, row = native.extremes(rows.bits, pack_bits((weight >= 0).numpy()), offsets)
+        popcount, row = native.extremes(rows.bits, pack(weight.numpy()), offsets)
         ctx.rows, ctx.offsets, ctx.row = rows, offsets, row
         ctx.save_for_backward(token, weight)
         return torch.from_numpy(popcount).float().mul_(-2.0).add_(rows.width)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from bipointnet_ros.core.bits import pack_bits
+from bipointnet_ros.core.bits import pack
 from bipointnet_ros.training import native
 
 
@@ -20,14 +20,10 @@ def largest_dot(codes: torch.Tensor, weight: torch.Tensor, offsets: np.ndarray) 
     return _LargestDot.apply(codes, weight, offsets)
 
 
-def _bits(signs: torch.Tensor) -> np.ndarray:
-    return pack_bits((signs >= 0).numpy())
-
-
 class _LargestDot(torch.autograd.Function):
     @staticmethod
     def forward(ctx, codes, weight, offsets):
-        popcount, row = native.extremes(_bits(codes), _bits(weight), np.asarray(offsets, np.int32))
+        popcount, row = native.extremes(pack(codes.numpy()), pack(weight.numpy()), np.asarray(offsets, np.int32))
         ctx.row = torch.from_numpy(row)
         ctx.save_for_backward(codes, weight)
         return torch.from_numpy(popcount).float().mul_(-2.0).add_(codes.shape[1])

@@ -9,6 +9,13 @@ from bipointnet_ros.core import object_features
 from bipointnet_ros.core.blueprint import Blueprint, Grid, cell_classifier, vanilla
 
 
+def one_cycle(rate: float, warm_up: float, progress: float) -> float:
+    """Learning rate: a linear rise over ``warm_up``, then half a cosine from ``rate`` to 0; progress in 0..1."""
+    if progress < warm_up:
+        return rate * progress / warm_up
+    return rate * 0.5 * (1.0 + math.cos(math.pi * (progress - warm_up) / (1.0 - warm_up)))
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides the result of a run besides the data and the code (docs/training.md)."""
@@ -70,9 +77,7 @@ class Recipe:
             progress /= self.real_weights
         else:
             progress = (progress - self.real_weights) / max(1.0 - self.real_weights, 1e-9)
-        if progress < self.warm_up:
-            return self.rate * progress / self.warm_up
-        return self.rate * 0.5 * (1.0 + math.cos(math.pi * (progress - self.warm_up) / (1.0 - self.warm_up)))
+        return one_cycle(self.rate, self.warm_up, progress)
 
     def decay_of(self, progress: float) -> float:
         """AdamW's decay of the weight matrices: ``decay``, and 0 after ``decay_until`` of the training."""

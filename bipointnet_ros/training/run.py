@@ -64,7 +64,7 @@ class Run:
         return points
 
     def train_epoch(self, show=lambda progress: None) -> dict:
-        """One pass; returns the mean loss, and the accuracy on the augmented training clouds as they were seen."""
+        """One pass; returns points a cloud, mean loss, and accuracy on the augmented clouds as they were seen."""
         self.net.train()
         torch.manual_seed(self.recipe.seed + 100_003 * self.epoch)  # dropout follows from (seed, epoch) too
         steps = max(len(self.train.labels) // self.recipe.batch, 1)
@@ -80,7 +80,7 @@ class Run:
             right += (logits.argmax(1) == answers.argmax(1)).float().mean().item() / steps
             show((step + 1) / steps)
         self.epoch += 1
-        return {"loss": losses, "train_accuracy": right}
+        return {"points": self.recipe.points_of(self.epoch - 1), "loss": losses, "train_accuracy": right}
 
     def gradients(self, points, answers) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits and loss of a batch, whose gradients lie in the parameters."""
@@ -145,6 +145,10 @@ class Run:
             self.settle_norms(10)  # nothing else gives averaged weights their statistics
         return float((predict(self.result, objects.points[:, : self.recipe.points]) == objects.labels).mean())
 
+    def scores(self) -> dict:
+        """Accuracy on the validation clouds, where there are such."""
+        return {"val_accuracy": self.accuracy(self.val)} if self.val else {}
+
     def save(self, name: str = "checkpoint.pt"):
         state = {"net": self.result.state_dict(), "optimizer": self.optimizer.state_dict(), "epoch": self.epoch}
         if self.mean is not None:
@@ -205,17 +209,21 @@ def _groups(net) -> list[dict]:
     return [{"params": matrices}, {"params": [p for p in net.parameters() if p.ndim < 2]}]
 
 
-def start(folder, train, val, recipe: Recipe, facts: dict) -> Run:
-    """A fresh run, or the one in the folder; DataError when the folder holds a run of another recipe."""
-    folder = Path(folder)
+def keep_config(folder: Path, config: dict):
+    """Write config.json of a run; DataError when the folder holds a run of another recipe."""
     folder.mkdir(parents=True, exist_ok=True)
-    blueprint = recipe.blueprint(len(train.classes)).to_json()
-    config = {"blueprint": blueprint, "classes": list(train.classes), "points": recipe.points, "sampling": "random"}
-    config = json.loads(json.dumps({**config, "recipe": asdict(recipe), **facts}))
-    path = folder / "config.json"
+    config, path = json.loads(json.dumps(config)), folder / "config.json"  # tuples become lists, as in the file
     if path.is_file() and json.loads(path.read_text())["recipe"] != config["recipe"]:
         raise data.DataError(f"expected the recipe of {path}, got another: choose another --run folder to start afresh")
     path.write_text(json.dumps(config, indent=1) + "\n")
+
+
+def start(folder, train, val, recipe: Recipe, facts: dict) -> Run:
+    """A fresh run, or the one in the folder; DataError when the folder holds a run of another recipe."""
+    folder = Path(folder)
+    blueprint = recipe.blueprint(len(train.classes)).to_json()
+    config = {"blueprint": blueprint, "classes": list(train.classes), "points": recipe.points, "sampling": "random"}
+    keep_config(folder, {**config, "recipe": asdict(recipe), **facts})
     run = Run(folder, train, val, recipe)
     run.resume()
     return run

@@ -24,17 +24,20 @@ from bipointnet_ros.training.run import Run, start
 
 
 def finish(run: Run, every: int = 5):
-    """Train to the last epoch, with a line in log.jsonl and a checkpoint after each; then settle the norms."""
+    """Train to the last epoch, with a line in log.jsonl and a checkpoint after each; then settle the norms.
+
+    Every ``every`` epochs, and after the last, the run's ``scores`` are in the line.
+    """
     began, first = time.perf_counter(), run.epoch
     while run.epoch < run.recipe.epochs:
         tick = time.perf_counter()
-        row = {"epoch": run.epoch + 1, "points": run.recipe.points_of(run.epoch)}
-        row |= run.train_epoch(lambda part: progress(run, part, began, first))
+        row = {"epoch": run.epoch + 1} | run.train_epoch(lambda part: progress(run, part, began, first))
         row["seconds"] = time.perf_counter() - tick
-        if run.epoch == run.recipe.epochs:
+        last = run.epoch == run.recipe.epochs
+        if last:
             run.settle_norms()
-        if run.val and (run.epoch % every == 0 or run.epoch == run.recipe.epochs):
-            row["val_accuracy"] = run.accuracy(run.val)
+        if last or run.epoch % every == 0:
+            row |= run.scores()
         record(run, row)
         run.save()
 
@@ -66,7 +69,7 @@ def keep_freed_memory():
 
 def main(arguments=None) -> int:
     options = _parser().parse_args(arguments)
-    recipe = Recipe(**{f.name: plain(getattr(options, f.name)) for f in fields(Recipe)})
+    recipe = recipe_of(Recipe, options)
     keep_freed_memory()
     try:
         train = data.load(options.train, recipe.points)
@@ -85,8 +88,19 @@ def main(arguments=None) -> int:
     return 0
 
 
-def plain(value):
-    return tuple(value) if isinstance(value, list) else value
+def add_recipe(parser, recipe, kinds=None):
+    """An option for each field of a recipe's dataclass; ``kinds``: name -> what argparse is told of it instead."""
+    for f in fields(recipe):
+        many = type(f.default) is tuple
+        kind = {"type": type(f.default[0]), "nargs": "+"} if many else {"type": type(f.default)}
+        option = "--" + f.name.replace("_", "-")
+        parser.add_argument(option, default=f.default, **(kinds or {}).get(f.name, kind))
+
+
+def recipe_of(recipe, options):
+    """The recipe that the options of ``add_recipe`` ask for."""
+    values = {f.name: getattr(options, f.name) for f in fields(recipe)}
+    return recipe(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
 
 def _parser():
@@ -95,9 +109,7 @@ def _parser():
     parser.add_argument("--val", help="the same form; default: every tenth training object of each class")
     parser.add_argument("--no-validation", action="store_true", help="train on everything, measure nothing")
     parser.add_argument("--run", required=True, help="folder of the run")
-    for f in fields(Recipe):
-        kind = _KINDS.get(f.name, {"type": type(f.default)})
-        parser.add_argument("--" + f.name.replace("_", "-"), default=f.default, **kind)
+    add_recipe(parser, Recipe, _KINDS)
     return parser
 
 
@@ -111,7 +123,6 @@ _KINDS = {
     "aggregation": {"choices": layers.AGGREGATIONS},
     "shape": {"choices": ("vanilla", "cells")},
     "widths": {"type": int, "nargs": 5},
-    "cells": {"type": int, "nargs": "+"},
     "stages": {"type": _stage, "nargs": "+", "metavar": "POINTS:SHARE"},
 }
 

@@ -9,11 +9,8 @@ checkpoint.pt; the same command resumes it.
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import sys
-import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +24,7 @@ from bipointnet_ros.core.blueprint import vanilla
 from bipointnet_ros.scores import Confusion
 from bipointnet_ros.training import data, models, run, train, train_scenes
 from bipointnet_ros.training.norm import settle
+from bipointnet_ros.training.recipe import one_cycle
 
 _NAME_OF = {"bush": "vegetation"}  # a set's own name -> ours
 _FEWEST = 12  # points that thinning leaves
@@ -49,10 +47,7 @@ class Recipe:
     seed: int = 0
 
     def rate_of(self, progress: float) -> float:
-        """One cycle: a linear rise over ``warm_up``, then half a cosine to 0; progress in 0..1."""
-        if progress < self.warm_up:
-            return self.rate * progress / self.warm_up
-        return self.rate * 0.5 * (1.0 + math.cos(math.pi * (progress - self.warm_up) / (1.0 - self.warm_up)))
+        return one_cycle(self.rate, self.warm_up, progress)
 
 
 @dataclass(frozen=True)
@@ -110,7 +105,9 @@ class ObjectRun(run.Run):
         settle(self.net, ((rows,) for rows, _ in self.batches(self.recipe.epochs, batches)))
 
     def scores(self) -> dict:
-        """Overall and mean class accuracy on the validation clusters, as they are."""
+        """Overall and mean class accuracy on the validation clusters, as they are; nothing where there are none."""
+        if self.val is None:
+            return {}
         rows = crops.rows(self.val.clouds, self.recipe.points)
         found = Confusion(crops.NAMES)
         found.add(self.val.label, run.predict(self.net, rows))
@@ -177,43 +174,22 @@ def load(files, counts) -> Clouds:
 def start(folder, files, counts, val, recipe: Recipe) -> ObjectRun:
     """A fresh run, or the one in the folder; DataError when the folder holds another recipe."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     fresh = ObjectRun(folder, load(files, counts), load(val, [1] * len(val)) if val else None, recipe)
     facts = {"train": [f"{Path(f).name}:{c}" for f, c in zip(files, counts)], "val": [Path(f).name for f in val]}
     config = {"blueprint": fresh.blueprint.to_json(), "classes": list(crops.NAMES), "points": recipe.points, **facts}
-    config = json.loads(json.dumps({**config, "recipe": asdict(recipe)}))
-    path = folder / "config.json"
-    if path.is_file() and json.loads(path.read_text())["recipe"] != config["recipe"]:
-        raise data.DataError(f"expected the recipe of {path}, got another: choose another --run folder to start afresh")
-    path.write_text(json.dumps(config, indent=1) + "\n")
+    run.keep_config(folder, {**config, "recipe": asdict(recipe)})
     fresh.resume()
     return fresh
 
 
-def finish(going: ObjectRun, every: int = 5):
-    """Train to the last epoch, with a line in log.jsonl and a checkpoint after each; then settle the norms."""
-    began, first = time.perf_counter(), going.epoch
-    while going.epoch < going.recipe.epochs:
-        tick = time.perf_counter()
-        row = {"epoch": going.epoch + 1} | going.train_epoch(lambda part: train.progress(going, part, began, first))
-        row["seconds"] = time.perf_counter() - tick
-        last = going.epoch == going.recipe.epochs
-        if last:
-            going.settle_norms()
-        if going.val and (last or going.epoch % every == 0):
-            row |= going.scores()
-        train.record(going, row)
-        going.save()
-
-
 def main(arguments=None) -> int:
     options = _parser().parse_args(arguments)
-    recipe = Recipe(**{f.name: train_scenes.plain(getattr(options, f.name)) for f in fields(Recipe)})
+    recipe = train.recipe_of(Recipe, options)
     torch.set_num_threads(1)
     train.keep_freed_memory()
     try:
         files, counts = zip(*map(train_scenes.counted, options.train))
-        finish(start(options.run, files, counts, options.val, recipe), options.every)
+        train.finish(start(options.run, files, counts, options.val, recipe), options.every)
     except (ValueError, OSError) as error:
         print(f"train_objects: {error}", file=sys.stderr)
         return 2
@@ -228,10 +204,7 @@ def _parser():
     parser.add_argument("--val", nargs="+", default=[], metavar="FILE", help="the same form; never trained on")
     parser.add_argument("--run", required=True, help="folder of the run")
     parser.add_argument("--every", type=int, default=5, help="epochs between two validations")
-    for f in fields(Recipe):
-        many = type(f.default) is tuple
-        kind = type(f.default[0]) if many else type(f.default)
-        parser.add_argument("--" + f.name.replace("_", "-"), type=kind, nargs="+" if many else None, default=f.default)
+    train.add_recipe(parser, Recipe)
     return parser
 
 

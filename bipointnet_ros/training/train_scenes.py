@@ -10,11 +10,8 @@ resumes it, and bipointnet_ros.training.export packs it.
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import sys
-import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +25,7 @@ from bipointnet_ros.scores import Confusion
 from bipointnet_ros.training import data, models, paste, run, scan, scenes, train
 from bipointnet_ros.training.augmentation import augmented
 from bipointnet_ros.training.norm import settle
+from bipointnet_ros.training.recipe import one_cycle
 
 MOST_ROWS = 65536  # what ``points`` of a model means here: how many rows a thinned scan may have
 FEWEST_POINTS = 2000  # true points of a class whose IoU counts in the mean
@@ -52,10 +50,7 @@ class Recipe:
     seed: int = 0
 
     def rate_of(self, progress: float) -> float:
-        """One cycle: a linear rise over ``warm_up``, then half a cosine to 0; progress in 0..1."""
-        if progress < self.warm_up:
-            return self.rate * progress / self.warm_up
-        return self.rate * 0.5 * (1.0 + math.cos(math.pi * (progress - self.warm_up) / (1.0 - self.warm_up)))
+        return one_cycle(self.rate, self.warm_up, progress)
 
 
 class SceneRun(run.Run):
@@ -143,7 +138,6 @@ def class_weights(sets, counts, classes: int) -> np.ndarray:
 def start(folder, files, counts, val, recipe: Recipe, stride: int = 1) -> SceneRun:
     """A fresh run, or the one in the folder; DataError when the folder holds another recipe or the classes differ."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     loaded = [scan.load(path) for path in files]
     if len({classes for _, classes in loaded}) != 1:
         raise data.DataError(f"expected the same classes in all of {', '.join(files)}: prepare them with one table")
@@ -157,39 +151,19 @@ def start(folder, files, counts, val, recipe: Recipe, stride: int = 1) -> SceneR
         "train": [f"{Path(f).name}:{c}" for f, c in zip(files, counts)],
         "val": [Path(f).name for f in val],
     }
-    config = json.loads(json.dumps({**config, "recipe": asdict(recipe)}))
-    path = folder / "config.json"
-    if path.is_file() and json.loads(path.read_text())["recipe"] != config["recipe"]:
-        raise data.DataError(f"expected the recipe of {path}, got another: choose another --run folder to start afresh")
-    path.write_text(json.dumps(config, indent=1) + "\n")
+    run.keep_config(folder, {**config, "recipe": asdict(recipe)})
     fresh.resume()
     return fresh
 
 
-def finish(going: SceneRun, every: int = 5):
-    """Train to the last epoch, with a line in log.jsonl and a checkpoint after each; then settle the norms."""
-    began, first = time.perf_counter(), going.epoch
-    while going.epoch < going.recipe.epochs:
-        tick = time.perf_counter()
-        row = {"epoch": going.epoch + 1} | going.train_epoch(lambda part: train.progress(going, part, began, first))
-        row["seconds"] = time.perf_counter() - tick
-        last = going.epoch == going.recipe.epochs
-        if last:
-            going.settle_norms()
-        if last or going.epoch % every == 0:
-            row |= going.scores()
-        train.record(going, row)
-        going.save()
-
-
 def main(arguments=None) -> int:
     options = _parser().parse_args(arguments)
-    recipe = Recipe(**{f.name: plain(getattr(options, f.name)) for f in fields(Recipe)})
+    recipe = train.recipe_of(Recipe, options)
     torch.set_num_threads(1)
     train.keep_freed_memory()
     try:
         files, counts = zip(*map(counted, options.train))
-        finish(start(options.run, files, counts, options.val, recipe, options.stride), options.every)
+        train.finish(start(options.run, files, counts, options.val, recipe, options.stride), options.every)
     except (ValueError, OSError) as error:
         print(f"train_scenes: {error}", file=sys.stderr)
         return 2
@@ -203,10 +177,6 @@ def counted(item: str) -> tuple[str, int]:
     return path, int(count)
 
 
-def plain(value):
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _parser():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("train", nargs="+", metavar="FILE:COUNT", help="NAME_train.npz of prepare.py, and scans a step")
@@ -214,10 +184,7 @@ def _parser():
     parser.add_argument("--run", required=True, help="folder of the run")
     parser.add_argument("--every", type=int, default=5, help="epochs between two validations")
     parser.add_argument("--stride", type=int, default=1, help="validate on every n-th scan while training")
-    for f in fields(Recipe):
-        many = type(f.default) is tuple
-        kind = type(f.default[0]) if many else type(f.default)
-        parser.add_argument("--" + f.name.replace("_", "-"), type=kind, nargs="+" if many else None, default=f.default)
+    train.add_recipe(parser, Recipe)
     return parser
 
 
