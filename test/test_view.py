@@ -20,7 +20,7 @@ from bipointnet_ros.core.blueprint import Grid, cell_segmenter
 from bipointnet_ros.core.classes import UNKNOWN
 from bipointnet_ros.core.segments import Object
 
-STANDIN = Path(__file__).parent / "standin"
+STAND_INS = Path(__file__).parent / "stand_ins"
 CLASSES = ("ground", "vehicle")
 XYZ = np.array([[0, 0, 0], [1, 2, 3], [np.nan, 0, 0]], np.float32)
 
@@ -29,7 +29,7 @@ XYZ = np.array([[0, 0, 0], [1, 2, 3], [np.nan, 0, 0]], np.float32)
 def standin(request, monkeypatch):
     """The stand-in instead of Rerun, whether that is installed or not."""
     monkeypatch.setenv("RERUN_STANDIN", request.param)
-    monkeypatch.syspath_prepend(STANDIN)
+    monkeypatch.syspath_prepend(STAND_INS)
     for name in ("rerun", "rerun.blueprint"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     yield

@@ -19,7 +19,7 @@ from world import CLASSES, World, street, write_model  # noqa: E402
 
 from bipointnet_ros.ros.messages import make_cloud  # noqa: E402
 
-STANDIN = Path(__file__).parent / "standin"
+STAND_INS = Path(__file__).parent / "stand_ins"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def world():
 
 
 def start(world, *arguments):
-    environment = {"PYTHONPATH": os.pathsep.join([str(STANDIN), os.environ["PYTHONPATH"]])}
+    environment = {"PYTHONPATH": os.pathsep.join([str(STAND_INS), os.environ["PYTHONPATH"]])}
     return world.start("bipointnet_ros.cli", "view", *arguments, env=environment)
 
 
