@@ -204,9 +204,9 @@ def test_losses_are_told_once_with_the_remedy(world, model):
             world.spin(0.01)
     level, message, values = remote.diagnosis(lambda level, message, values: level == WARN)
     assert "of the clouds on '/lossy/points' do not arrive" in message
-    values = remote.diagnosis()[2]
-    lost = 1.0 - int(values["received"]) / 60.0  # on a busy machine the transport really loses some more than a third
-    assert lost > 0.3 and float(values["missing_share"]) == pytest.approx(lost, abs=0.1)
+    most = 1.0 - int(values["received"]) / 60.0  # a busy transport really loses more than a third, also at the ends
+    assert 0.3 < float(values["missing_share"]) < most + 0.03
+    remote.diagnosis()
     assert remote.process.text.count("fastdds_large_clouds.xml") == 1
     assert remote.process.end()[0] == 0
 
