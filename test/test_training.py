@@ -169,6 +169,24 @@ def test_student_follows_its_teacher(tmp_path):
     assert student.accuracy(objects) > 0.6
 
 
+def test_a_teacher_sees_more_points_than_its_student(tmp_path):
+    """A student that sees 4 of 40 points follows a teacher that sees them all; the batches carry what both need."""
+    objects = shapes(96)
+    train.finish(run.start(tmp_path / "teacher", objects, None, Recipe(**TINY, method="full"), {}))
+    few = {**TINY, "stages": ((4, 1.0),)}
+    recipe = Recipe(**few, teacher=str(tmp_path / "teacher"), teacher_points=40, attention=1.0)
+    student = run.start(tmp_path / "student", objects, None, recipe, {})
+    points, _ = next(student.batches(0))
+    assert points.shape[1] == 40 and recipe.points_of(0) == 4
+    asked = []
+    student.teacher.net.answer, plain = lambda x: asked.append(x.shape[1]) or plain(x), student.teacher.net.answer
+    student.net.answer, own = lambda x: asked.append(x.shape[1]) or own(x), student.net.answer
+    student.train_epoch()
+    assert set(asked[::2]) == {4} and set(asked[1::2]) == {40}
+    alone = run.start(tmp_path / "alone", objects, None, Recipe(**few, teacher_points=40), {})
+    assert next(alone.batches(0))[0].shape[1] == 4
+
+
 FULL_RECIPE = dict(
     average=0.9, decay=1e-2, decay_until=0.5, real_weights=0.5, mix=0.5, resample=0.5, drop=0.3, stages=((20, 1.0),)
 )

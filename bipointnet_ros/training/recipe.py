@@ -67,6 +67,10 @@ class Recipe:
         stage = sum(epoch > end - 1e-9 for end in ends[:-1])
         return min(points[stage], self.points)
 
+    def points_given(self, epoch: int) -> int:
+        """Points of a cloud that are drawn in an epoch: what the network sees, and what its teacher may see besides."""
+        return max(self.points_of(epoch), min(self.teacher_points, self.points) if self.teacher else 0)
+
     def real_at(self, progress: float) -> bool:
         """Is this the first of two steps, in which activations are signs and weights still real numbers?"""
         return progress < self.real_weights

@@ -41,13 +41,16 @@ class Run:
         self.epoch = 0
 
     def batches(self, epoch: int):
-        """Yield (points (B, n, 3), share of each class (B, K)) tensors of one epoch, augmented."""
+        """Yield (points (B, m, 3), share of each class (B, K)) tensors of one epoch, augmented.
+
+        The network sees the first ``points_of(epoch)`` of the m points, in a random order; a teacher may see more.
+        """
         rng = np.random.default_rng([self.recipe.seed, epoch])
         order = rng.permutation(len(self.train.labels))
         steps = max(len(order) // self.recipe.batch, 1)
         one_hot = np.eye(len(self.train.classes), dtype=np.float32)
         for rows in np.array_split(order[: steps * self.recipe.batch], steps):
-            most = self.recipe.points_of(epoch)
+            most = self.recipe.points_given(epoch)
             points = self.seen(rows, max(int(most * (1.0 - self.recipe.drop * rng.random())), 1), rng)
             points = points[:, np.r_[: points.shape[1], rng.integers(points.shape[1], size=most - points.shape[1])]]
             answers = one_hot[self.train.labels[rows]]
@@ -71,7 +74,7 @@ class Run:
         losses, right = 0.0, 0.0
         for step, (points, answers) in enumerate(self.batches(self.epoch)):
             self._schedule((self.epoch + step / steps) / self.recipe.epochs)
-            logits, loss = self.gradients(points, answers)
+            logits, loss = self.gradients(points, answers, self.recipe.points_of(self.epoch))
             self.optimizer.step()
             self._average(self.epoch * steps + step)
             losses += loss.item() / steps
@@ -82,9 +85,9 @@ class Run:
         self.epoch += 1
         return {"points": self.recipe.points_of(self.epoch - 1), "loss": losses, "train_accuracy": right}
 
-    def gradients(self, points, answers) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits and loss of a batch, whose gradients lie in the parameters."""
-        logits, seen = self.net.answer(points)
+    def gradients(self, points, answers, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and loss of a batch of which the network sees ``count`` points; gradients lie in the parameters."""
+        logits, seen = self.net.answer(points[:, :count])
         loss = self.loss(logits, seen, points, answers)
         self.optimizer.zero_grad()
         loss.backward()
@@ -98,11 +101,11 @@ class Run:
         for e in range(self.epoch, epochs):
             kinds.setdefault((self.recipe.points_of(e), self.recipe.real_at(e / epochs)), []).append(e)
         steps, total = max(len(self.train.labels) // self.recipe.batch, 1), 0.0
-        for (_, real), at in kinds.items():
+        for (count, real), at in kinds.items():
             trial.net.set_real(real)
-            trial.gradients(*next(trial.batches(at[0])))
+            trial.gradients(*next(trial.batches(at[0])), count)
             began = time.perf_counter()
-            trial.gradients(*next(trial.batches(at[0])))
+            trial.gradients(*next(trial.batches(at[0])), count)
             total += (time.perf_counter() - began) * steps * len(at)
         return total
 

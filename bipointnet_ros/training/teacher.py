@@ -10,7 +10,7 @@ from bipointnet_ros.training.recipe import Recipe
 
 
 class Teacher:
-    """``net``, in evaluation mode, sees at most ``teacher_points`` points of the clouds that the student sees."""
+    """``net``, in evaluation mode, sees ``teacher_points`` points of the clouds of which the student sees the first."""
 
     def __init__(self, net: torch.nn.Module, recipe: Recipe):
         self.net, self.recipe = net, recipe
@@ -21,8 +21,8 @@ class Teacher:
     def distance(self, points, logits, seen) -> torch.Tensor:
         """distil T^2 x divergence of the softened answers + feature x that of the features + attention x that of maps.
 
-        points (B, n, 3) in a random order; logits (B, K) and the values of every layer, before their signs, of the
-        student, whose layers have the names of the teacher's.
+        points (B, m, 3) in a random order; logits (B, K) and the values of every layer, before their signs, of the
+        student, which saw the first points. Maps are compared where both saw the same points, layer by layer.
         """
         some = points[:, : self.recipe.teacher_points]
         with torch.no_grad():
@@ -33,8 +33,9 @@ class Teacher:
         if self.recipe.feature:
             total = total + self.recipe.feature * alike(seen[self.pool].clamp(-1.0, 1.0), theirs[self.pool])
         for name in self.by_point if self.recipe.attention else ():
-            ours = dense(seen[name]).reshape(*points.shape[:2], -1)[:, : some.shape[1]]
-            total = total + self.recipe.attention * attention(ours, theirs[name].reshape(*some.shape[:2], -1))
+            ours, looked = (v.reshape(len(points), -1, v.shape[-1]) for v in (dense(seen[name]), theirs[name]))
+            both = min(ours.shape[1], looked.shape[1])
+            total = total + self.recipe.attention * attention(ours[:, :both], looked[:, :both])
         return total
 
 
