@@ -11,14 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
-from bipointnet_ros.training import data
+from bipointnet_ros.training import data, series
 from bipointnet_ros.training.recipe import Recipe
-from bipointnet_ros.training.run import Run, start
-from bipointnet_ros.training.train import finish, keep_freed_memory
+from bipointnet_ros.training.train import keep_freed_memory
 
 BASE = "base"
 PARTS = {
@@ -49,18 +47,16 @@ def recipes(base: Recipe, teacher: str) -> dict[str, Recipe]:
 
 def ablate(train, val, out: Path, base: Recipe, teacher: str, say=print):
     """Run what has no result yet; ``say`` gets a line before, and one per run."""
-    todo = {n: r for n, r in recipes(base, teacher).items() if not (folder(out, n) / "result.json").is_file()}
-    minutes = sum(Run(out, train, None, recipe).seconds_left() for recipe in todo.values()) / 60.0
-    say(f"{len(todo)} runs, {minutes:.0f} minutes at today's speed")
-    for name, recipe in todo.items():
-        run = start(folder(out, name), train, None, recipe, {})
-        first, began = run.epoch, time.process_time()
-        finish(run)
-        seconds = (time.process_time() - began) / max(run.recipe.epochs - first, 1)
-        facts = {"part": name, "val_accuracy": run.accuracy(val), "cpu_seconds_an_epoch": round(seconds, 2)}
-        (run.folder / "result.json").write_text(json.dumps(facts) + "\n")
+    names = {folder(out, name): name for name in (*PARTS, *TAUGHT)}
+    made = {folder(out, name): recipe for name, recipe in recipes(base, teacher).items()}
+
+    def judged(run) -> dict:
+        return {"part": names[run.folder], "val_accuracy": run.accuracy(val)}
+
+    for _, facts, rest in series.results(train, None, made, judged, say):
         (out / "table.md").write_text(table(out))
-        say(f"{name:50} {100 * facts['val_accuracy']:5.1f} %  {seconds:.1f} s an epoch")
+        accuracy, seconds = 100 * facts["val_accuracy"], facts["cpu_seconds_an_epoch"]
+        say(f"{facts['part']:50} {accuracy:5.1f} %  {seconds:.1f} s an epoch   {rest:.0f} minutes left")
 
 
 def folder(out, name: str) -> Path:
@@ -69,7 +65,7 @@ def folder(out, name: str) -> Path:
 
 def table(out) -> str:
     """Markdown: accuracy and its difference from the base, seconds of CPU an epoch and their ratio to the base's."""
-    paths = [folder(out, name) / "result.json" for name in (*PARTS, *TAUGHT)]
+    paths = [series.result(folder(out, name)) for name in (*PARTS, *TAUGHT)]
     rows = [json.loads(path.read_text()) for path in paths if path.is_file()]
     base = next((row for row in rows if row["part"] == BASE), rows[0])
     lines = ["| part | validation | against the base | CPU time |", "|---|---|---|---|"]

@@ -12,18 +12,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from bipointnet_ros.training import curve, data
+from bipointnet_ros.training import curve, data, series
 from bipointnet_ros.training.binarizers import METHODS
 from bipointnet_ros.training.layers import AGGREGATIONS
 from bipointnet_ros.training.recipe import Recipe
-from bipointnet_ros.training.run import Run, start
-from bipointnet_ros.training.train import finish, keep_freed_memory
+from bipointnet_ros.training.train import keep_freed_memory
 
 FULL = ("full", "max")
 TAUGHT = "r2b"
@@ -33,23 +30,22 @@ PAIRS = [FULL] + [(method, aggregation) for method in METHODS for aggregation in
 
 def compare(train, test, out: Path, pairs, seeds: int, epochs: int, points: int, say=print):
     """Run what has no result yet; ``say`` gets a line before, and one per run, each with the time that is left."""
-    todo = [(pair, seed) for seed in range(seeds) for pair in pairs if not result(out, *pair, seed).is_file()]
-    recipes = [recipe(Path(out), *pair, seed, epochs, points) for pair, seed in todo]
-    left = [_seconds(train, one, out) for one in recipes]
-    say(f"{len(todo)} runs, {sum(left) / 60.0:.0f} minutes at today's speed")
-    began, expected = time.perf_counter(), sum(left)
-    for done, (((method, aggregation), seed), one) in enumerate(zip(todo, recipes), 1):
-        accuracy = train_one(train, test, result(out, method, aggregation, seed), one)
-        pace = (time.perf_counter() - began) / (expected - sum(left[done:]))
-        rest = pace * sum(left[done:]) / 60.0
-        say(f"{method:10} {aggregation:8} seed {seed}  {100 * accuracy:5.1f} %   {rest:.0f} minutes left")
+    recipes = {
+        folder(out, *pair, seed): recipe(Path(out), *pair, seed, epochs, points)
+        for seed in range(seeds)
+        for pair in pairs
+    }
+    for _, facts, rest in series.results(train, None, recipes, lambda run: judged(run, test), say):
+        accuracy = 100 * facts["test_accuracy"]
+        named = f"{facts['method']:10} {facts['aggregation']:8} seed {facts['seed']}"
+        say(f"{named}  {accuracy:5.1f} %   {rest:.0f} minutes left")
         (out / "table.md").write_text(table(out))
         (out / "curves.svg").write_text(curve.svg(curves(out)))
 
 
 def recipe(out: Path, method: str, aggregation: str, seed: int, epochs: int, points: int) -> Recipe:
     """The budget that every method gets; Real-to-Binary's attention matching needs a teacher and gets ours."""
-    teacher = str(result(out, *FULL, seed).parent) if method == TAUGHT else ""
+    teacher = str(folder(out, *FULL, seed)) if method == TAUGHT else ""
     loss = {"teacher": teacher, "distil": 0.0, "attention": 1.0} if teacher else {}
     stages = ((points, 1.0),)
     return Recipe(
@@ -57,36 +53,14 @@ def recipe(out: Path, method: str, aggregation: str, seed: int, epochs: int, poi
     )
 
 
-def _seconds(train, recipe: Recipe, out) -> float:
-    """What a run will take; as if untaught where its teacher is not there yet."""
-    return Run(Path(out), train, None, recipe if _taught(recipe) else replace(recipe, teacher="")).seconds_left()
+def judged(run, test) -> dict:
+    """What is kept of a run: what it was, and the accuracy of its last epoch on the test split."""
+    keys = ("method", "aggregation", "seed", "epochs", "points")
+    return {key: getattr(run.recipe, key) for key in keys} | {"test_accuracy": run.accuracy(test)}
 
 
-def _taught(recipe: Recipe) -> bool:
-    return (Path(recipe.teacher) / "checkpoint.pt").is_file()
-
-
-def train_one(train, test, path: Path, recipe: Recipe) -> float:
-    """Train one run and write its result; returns the test accuracy of its last epoch."""
-    began = time.perf_counter()
-    run = start(path.parent, train, None, recipe, {})
-    finish(run)
-    accuracy = run.accuracy(test)
-    facts = {
-        "method": recipe.method,
-        "aggregation": recipe.aggregation,
-        "seed": recipe.seed,
-        "epochs": recipe.epochs,
-        "points": recipe.points,
-        "test_accuracy": accuracy,
-        "seconds": round(time.perf_counter() - began, 1),
-    }
-    path.write_text(json.dumps(facts) + "\n")
-    return accuracy
-
-
-def result(out, method: str, aggregation: str, seed: int) -> Path:
-    return Path(out) / f"{method}_{aggregation}_{seed}" / "result.json"
+def folder(out, method: str, aggregation: str, seed: int) -> Path:
+    return Path(out) / f"{method}_{aggregation}_{seed}"
 
 
 def accuracies(out, method: str, aggregation: str) -> list[float]:
@@ -113,8 +87,8 @@ def cell(values: list[float]) -> str:
 
 def curves(out) -> dict[str, list]:
     """Name -> (epoch, training accuracy) of the first seed of each method with EMA-max, and of full precision."""
-    found = {m: result(out, m, COLUMNS[-1], 0).with_name("log.jsonl") for m in METHODS}
-    found[FULL[0]] = result(out, *FULL, 0).with_name("log.jsonl")
+    found = {m: folder(out, m, COLUMNS[-1], 0) / "log.jsonl" for m in METHODS}
+    found[FULL[0]] = folder(out, *FULL, 0) / "log.jsonl"
     return {
         name: [(row["epoch"], row["train_accuracy"]) for row in map(json.loads, path.read_text().splitlines())]
         for name, path in found.items()
