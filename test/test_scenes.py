@@ -166,6 +166,12 @@ def test_a_run_learns_and_packs(files, tmp_path):
     assert sum("1.000000 of the bits equal torch's" in line for line in lines) == 4
 
 
+def test_the_classes_that_count_in_a_file_count_in_every_nth_of_its_scans(files, tmp_path):
+    """6,000 points of structure count; in the one scan of four that is looked at they are 1,500."""
+    seen = train_scenes.start(tmp_path, files, (1, 1), files[:1], TINY, stride=4).scores()
+    assert seen["dense"] == pytest.approx((seen["dense_iou"]["ground"] + seen["dense_iou"]["structure"]) / 2, abs=1e-3)
+
+
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(files, tmp_path):
     whole = train_scenes.start(tmp_path / "whole", files, (1, 1), [], TINY)
     train.finish(whole)

@@ -21,6 +21,7 @@ from torch.nn import functional
 from bipointnet_ros.core import features
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter
 from bipointnet_ros.dataset import IGNORED
+from bipointnet_ros.evaluation import FEWEST_POINTS
 from bipointnet_ros.scores import Confusion
 from bipointnet_ros.training import data, models, paste, run, scan, scenes, train
 from bipointnet_ros.training.augmentation import augmented
@@ -28,7 +29,6 @@ from bipointnet_ros.training.norm import settle
 from bipointnet_ros.training.recipe import one_cycle
 
 MOST_ROWS = 65536  # what ``points`` of a model means here: how many rows a thinned scan may have
-FEWEST_POINTS = 2000  # true points of a class whose IoU counts in the mean
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,14 @@ class Recipe:
 
 
 class SceneRun(run.Run):
-    """A segmenter on its way through a recipe; each step takes ``counts[i]`` scans of ``sets[i]``."""
+    """A segmenter on its way through a recipe; each step takes ``counts[i]`` scans of ``sets[i]``.
 
-    def __init__(self, folder: Path, sets, counts, val, classes, recipe: Recipe):
+    fewest: true points in ``val`` of a class whose IoU counts in the mean.
+    """
+
+    def __init__(self, folder: Path, sets, counts, val, classes, recipe: Recipe, fewest: float = FEWEST_POINTS):
         self.folder, self.sets, self.counts, self.val, self.classes = Path(folder), sets, counts, val, tuple(classes)
-        self.recipe, self.epoch = recipe, 0
+        self.recipe, self.epoch, self.fewest = recipe, 0, fewest
         torch.manual_seed(recipe.seed)
         grid = Grid(recipe.voxel, tuple(recipe.cells))
         self.blueprint = cell_segmenter(recipe.inputs, len(classes), grid, recipe.width)
@@ -120,7 +123,7 @@ class SceneRun(run.Run):
         out = {}
         for name, scans in self.val.items():
             found = self.confusion(scans)
-            out[name] = found.mean(found.iou(), FEWEST_POINTS)
+            out[name] = found.mean(found.iou(), self.fewest)
             out[name + "_iou"] = dict(zip(self.classes, found.iou().round(3).tolist()))
         return {**out, "val_accuracy": float(np.mean([out[name] for name in self.val]))} if out else out
 
@@ -142,7 +145,8 @@ def start(folder, files, counts, val, recipe: Recipe, stride: int = 1) -> SceneR
     if len({classes for _, classes in loaded}) != 1:
         raise data.DataError(f"expected the same classes in all of {', '.join(files)}: prepare them with one table")
     judged = {Path(path).stem: scan.load(path)[0][::stride] for path in val}
-    fresh = SceneRun(folder, [scans for scans, _ in loaded], counts, judged, loaded[0][1], recipe)
+    fewest = FEWEST_POINTS / stride  # the classes that count in the whole file count in a part of it
+    fresh = SceneRun(folder, [scans for scans, _ in loaded], counts, judged, loaded[0][1], recipe, fewest)
     config = {
         "blueprint": fresh.blueprint.to_json(),
         "classes": list(fresh.classes),
