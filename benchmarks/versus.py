@@ -81,7 +81,7 @@ def forwards(peers: dict, folder: Path, seconds: float):
             for key, peer in peers.items():
                 calls[peer.NAME] = peer.forward(paths[key], clouds, threads)
                 if "fp32" in key:
-                    check(peer.NAME, calls[peer.NAME](), clouds)
+                    check(peer.NAME, calls[peer.NAME]()[:1], vanilla.logits(clouds[:1]))
             longer = 10 if (n, batch, threads) == JUDGED else 1
             for name, spent in in_turn(calls, longer * seconds, threads).items():
                 yield {"engine": name, "threads": threads, "points": n, "batch": batch, **spent}
@@ -97,9 +97,8 @@ def saved(peers: dict, folder: Path, batch: int, n: int) -> dict[str, Path]:
     return paths
 
 
-def check(name: str, logits, clouds):
-    want = vanilla.logits(clouds[:1])
-    error = np.abs(np.asarray(logits)[:1] - want).max() / np.abs(want).max()
+def check(name: str, logits, want):
+    error = np.abs(np.asarray(logits) - want).max() / np.abs(want).max()
     if not error < 1e-4:
         raise SystemExit(f"make bench: {name} does not run the network: its logits are off by {error:.2g}")
 
@@ -189,9 +188,7 @@ def twins(blueprint, scene, threads: int) -> dict:
         calls[name] = way(weights, scene.features, scene.offsets, threads)
         calls[f"{name}, in pieces"] = segmenter.in_pieces(way, weights, scene.features, scene.offsets, threads)
     for name, call in calls.items():
-        error = np.abs(call() - want).max() / np.abs(want).max()
-        if not error < 1e-4:
-            raise SystemExit(f"make bench: {name} does not run the twin: its logits are off by {error:.2g}")
+        check(name, call(), want)
     return calls
 
 
