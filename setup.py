@@ -14,7 +14,7 @@ ENGINE = Extension(
     f"{NAME}.native._engine",  # plain C, opened with ctypes: no Python.h
     sources=sorted(glob(f"{NATIVE}/*.c")),
     depends=sorted(glob(f"{NATIVE}/*.h")),
-    extra_compile_args=["-O3", "-std=c11", "-ffp-contract=off", "-fno-wrapv", "-pthread"],
+    extra_compile_args=["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-wrapv", "-pthread"],
     extra_link_args=["-pthread"],
 )
 DATA = ("models/*.safetensors", "models/*.npz", "models/*.md", "config/*", "launch/*.launch.py", "demo/drive/*")

@@ -30,7 +30,7 @@ from bipointnet_ros.core.network import Network  # noqa: E402
 from bipointnet_ros.core.reference import Reference, distance  # noqa: E402
 
 NATIVE, ARM = ROOT / "bipointnet_ros" / "native", ROOT / "benchmarks" / "arm"
-FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-wrapv", "-static", "-pthread"]
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-wrapv", "-static", "-pthread"]
 
 
 def encode(model: Model, backend, cloud: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ def of_classifier(model, backend, clouds) -> dict[str, float]:
 def of_segmenter(held: network.Network, scene) -> dict[str, float]:
     lift, *joins, _ = held.model.blueprint.layers
     group, shares, calls = np.repeat(np.arange(len(scene.offsets[0]) - 1), np.diff(scene.offsets[0])), {}, []
-    rows, codes = held._lift(calls, lift, scene.features, scene.offsets[0])
+    rows, codes = held._lift(calls, lift, scene.own, scene.offsets[0], scene.shared)
     for k, layer in enumerate([lift, *joins]):
         if k:
             coarser = scene.offsets[k] if layer.cells is not None else None

@@ -26,23 +26,13 @@ def operations(xyz, backend) -> dict:
     """Name -> call; what a pipeline does with a scan of these points, by its parameters."""
     seen = points.sample(xyz, 20000, "random")
     cluster = xyz[np.argsort(np.hypot(xyz[:, 0] - 10.0, xyz[:, 1]), kind="stable")[:4000]]
-    argsort = _sorter(backend)
     return {
         "sampling voxel, 20,000 of the scan": lambda: points.sample(xyz, 20000, "voxel", backend=backend),
         "sampling farthest, 2,000 of the scan": lambda: points.sample(xyz, 2000, "farthest", backend=backend),
         "sampling farthest, 1,024 of 4,000": lambda: points.sample(cluster, 1024, "farthest", backend=backend),
         "answers of 20,000 samples": lambda: points.answers(xyz, seen, GRID.voxel, backend=backend),
-        "inputs of the segmenter": lambda: features.scene(xyz, None, GRID, features.BLIND, argsort),
+        "inputs of the segmenter": lambda: features.scene(xyz, None, GRID, features.BLIND, backend),
     }
-
-
-def _sorter(backend):
-    def argsort(keys):
-        order = np.empty(len(keys), np.int32)
-        backend.argsort(keys, order)
-        return order
-
-    return argsort
 
 
 def least(calls, rounds: int) -> list[float]:

@@ -174,7 +174,7 @@ def segmentation(with_peers: bool, seconds: float) -> dict:
 
 def segment(model, backend: str, threads: int, scene):
     network = Network(model, kernels.choose(backend), threads)
-    return lambda: network.segment(scene.features, scene.offsets)
+    return lambda: network.segment(scene.own, scene.offsets, scene.shared)
 
 
 def twins(blueprint, scene, threads: int) -> dict:

@@ -121,6 +121,6 @@ def describe(name: str, backend: str = "auto") -> Description:
         network.classify(cloud[None])
     else:
         scene = features.scene(cloud, None, blueprint.grid, blueprint.inputs)
-        network.segment(scene.features, scene.offsets)
+        network.segment(scene.own, scene.offsets, scene.shared)
     held = network.weight_bytes(), network.prepared_bytes(), network.scratch_bytes()
     return Description(path, network.model, path.stat().st_size, *held, network.backend.name)

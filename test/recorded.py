@@ -6,12 +6,14 @@ import struct
 
 import numpy as np
 
-from bipointnet_ros.core import bits
+from bipointnet_ros.core import bits, cells, descriptors
+from bipointnet_ros.core.blueprint import Grid
 from bipointnet_ros.core.kernels import Native, prepared_bytes
 from bipointnet_ros.core.reference import Reference, distance
 
 _LETTERS = {"lift": "L", "layer": "Y", "limits": "S", "dense": "D", "merge": "M", "logits": "G", "argsort": "A"}
 _LETTERS |= {"layer_spans": "Z", "distinct": "U", "farthest": "F", "voxels": "V", "match": "H", "link": "K"}
+_LETTERS |= {"means": "T", "describe": "B"}
 _LETTERS |= {"extremes": "E", "segment_max": "X"}
 _LETTERS |= {"signs": "s", "gram": "g", "inside": "i", "scatter": "c", "selected": "e"}
 
@@ -88,7 +90,24 @@ def _lift(recorder, rng):
     limit, pool_limit = rng.normal(size=channels).astype(np.float32), rng.normal(size=(16, channels)).astype(np.float32)
     bucket = rng.integers(0, 16, groups).astype(np.uint8)
     own, pool = _empty(n, channels), _empty(groups, channels)
-    recorder.record("lift", [x, weight, limit, own, pool_limit, bucket, _offsets(rng, n, groups), pool], [3, 7])
+    arguments = [x, weight, limit, own, pool_limit, bucket, _offsets(rng, n, groups), pool]
+    recorder.record("lift", arguments, [3, 7])
+    shared, kept, ends = shared_inputs(rng, groups)
+    weight = rng.normal(size=(inputs + ends[-1], channels)).astype(np.float32)
+    arguments = [x, weight, limit, _empty(n, channels), *arguments[4:7], _empty(groups, channels), shared, kept, ends]
+    recorder.record("lift", arguments, [3, 7])
+
+
+def shared_inputs(rng, groups):
+    """Levels of inputs that the rows of a group share, and how many levels are those of the group before."""
+    ends = np.cumsum(rng.integers(1, 6, rng.integers(1, 9))).astype(np.int32)
+    kept = rng.integers(0, len(ends) + 1, groups).astype(np.uint8)
+    kept[0] = 0
+    shared = rng.normal(size=(groups, ends[-1])).astype(np.float32)
+    for s in range(1, groups):
+        end = ends[kept[s] - 1] if kept[s] else 0
+        shared[s, :end] = shared[s - 1, :end]
+    return shared, kept, ends
 
 
 def _layer(recorder, rng):
@@ -229,5 +248,32 @@ def _match(recorder, rng):
     recorder.record("match", [table, wanted, np.zeros(n, np.int32)], [2])
 
 
+def _scan(recorder, rng):
+    """Rows in nested cells; wanted are any of the inputs, in any order."""
+    n = int(rng.integers(1, 200))
+    xyz = (rng.normal(size=(n, 3)) * rng.choice([0.5, 5.0, 500.0])).astype(np.float32)
+    run = cells.build(xyz, Grid(0.2, (4, 12, 36)))
+    cube, pillar, block = (np.searchsorted(run.voxel, starts).astype(np.int32) for starts in run.scales)
+    column, voxels = np.searchsorted(run.voxel, run.column).astype(np.int32), len(run.voxel) - 1
+    floor, mean = rng.normal(size=len(column) - 1).astype(np.float32), np.zeros((voxels, 4), np.float32)
+    outputs = [np.zeros(n, np.float32), np.zeros(n, np.int32), mean]
+    recorder.record("means", [xyz, run.order, floor, run.column, run.voxel, *outputs], [5, 6, 7])
+    own = len(descriptors.LEVELS[-1])
+    parts = [_some(rng, len(descriptors.DESCRIBED) - own), _some(rng, own)]
+    wanted = np.concatenate(parts)
+    tables = [np.zeros((n, part.max() + 1), np.float32) for n, part in zip((len(cube) - 1, voxels), parts)]
+    sizes = np.array([0.2, 0.8, *(run.low * 0.2)], np.float32)
+    where = [run.voxel, block, pillar, column, cube, run.column_xy, 3, sizes, wanted]
+    recorder.record("describe", [mean, *where, *tables], [10, 11])
+
+
+def _some(rng, count):
+    """(count,) int32: the places of some of so many inputs, in any order; -1 for the others."""
+    chosen = np.flatnonzero(rng.random(count) < 0.7)
+    places = np.full(count, -1, np.int32)
+    places[chosen] = rng.permutation(len(chosen))
+    return places
+
+
 _CASES = (_lift, _layer, _spans, _distinct, _limits, _dense, _merge, _logits)
-_CASES += (_argsort, _farthest, _voxels, _match, _link, _extremes, _segment_max, _packed_rows, _chosen)
+_CASES += (_argsort, _farthest, _voxels, _match, _link, _scan, _extremes, _segment_max, _packed_rows, _chosen)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bipointnet_ros import dataset
-from bipointnet_ros.core import cells, descriptors, features
+from bipointnet_ros.core import cells, descriptors, features, kernels
 from bipointnet_ros.core.blueprint import Grid
 
 GRID = Grid(0.2, (4, 12, 36))
@@ -71,9 +71,9 @@ def test_scales_are_nested():
         assert np.isin(coarse, fine).all() and coarse[0] == 0 and coarse[-1] == fine[-1]
 
 
-def test_another_stable_sort_gives_the_same_cells():
+def test_every_backend_gives_the_same_cells():
     xyz, _ = street()
-    ours = cells.build(xyz, GRID, lambda keys: np.lexsort((keys,)))
+    ours = cells.build(xyz, GRID, kernels.choose())
     assert (ours.order == cells.build(xyz, GRID).order).all()
 
 
@@ -110,8 +110,47 @@ def test_only_the_inputs_asked_for_come_in_their_order(drive):
     some = ("pillar_top", "height")
     rows = [features.INPUTS.index(name) for name in some]
     np.testing.assert_array_equal(scene(xyz, intensity, some).features, scene(xyz, intensity).features[:, rows])
-    with pytest.raises(ValueError, match="unknown inputs altitude: expected some of height"):
+    with pytest.raises(ValueError, match="unknown inputs altitude: expected some of block_top"):
         scene(xyz, intensity, ("height", "altitude"))
+
+
+@pytest.mark.parametrize("name", [name for name in kernels.available() if name != "numpy"])
+@pytest.mark.parametrize("grid", [GRID, Grid(0.3, (3, 9)), Grid(0.5, (2,))], ids=str)
+def test_every_backend_describes_the_same(drive, name, grid):
+    rng = np.random.default_rng(0)
+    far = rng.normal(0, 900, (300, 3)).astype(np.float32)  # beyond the reach of the grid, too
+    for xyz in (drive.scan(2)[0][::7], street(slope=0.1)[0][::5], far, np.zeros((9, 3), np.float32)):
+        one, other = (features.scene(xyz, None, grid, features.INPUTS, b) for b in (None, kernels.choose(name)))
+        np.testing.assert_array_equal(one.features, other.features)
+        for a, b in zip((one.answer, one.height, one.index), (other.answer, other.height, other.index)):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_what_rows_share_is_told_once(drive):
+    xyz, intensity, _ = drive.scan(0)
+    seen = scene(xyz, intensity, features.BLIND)
+    shared = seen.shared
+    assert len(shared.values) == len(seen.offsets[0]) - 1 and list(shared.ends) == [3, 15, 28, 34]
+    assert (shared.kept < 4).all() and set(shared.kept) == {0, 1, 2, 3}
+    for kept in (1, 2, 3):
+        rows = np.flatnonzero(shared.kept == kept)
+        end = shared.ends[kept - 1]
+        np.testing.assert_array_equal(shared.values[rows, :end], shared.values[rows - 1, :end])
+    assert (shared.kept == 0).sum() == len(seen.offsets[2]) - 1
+    turned = features.BLIND[::-1]
+    other = scene(xyz, intensity, turned)
+    assert other.shared is None and features.ordered(turned) != turned
+    np.testing.assert_array_equal(other.features, seen.features[:, ::-1])
+
+
+def test_cells_at_their_edges_do_not_move():
+    """A wall at exactly a multiple of the cells' edge: the mean of a voxel may be rounded across it."""
+    rng = np.random.default_rng(1)
+    wall = np.c_[np.full(4000, 2.4), rng.uniform(-5, 5, 4000), rng.uniform(0, 3, 4000)].astype(np.float32)
+    wall[::3, 0] = np.nextafter(np.float32(2.4), np.float32(3))
+    seen = scene(wall)
+    spread = seen.features[:, features.INPUTS.index("around_thick")]
+    assert np.ptp(spread) < 0.01
 
 
 def test_nothing_tells_how_high_the_sensor_hangs():

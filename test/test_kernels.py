@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from recorded import shared_inputs
 
 from bipointnet_ros.core import bits, kernels
 from bipointnet_ros.core.reference import Reference
@@ -203,6 +204,28 @@ def test_lift(backend, n, inputs, channels, groups):
     same(backend, "lift", arguments, [pool])
     (bit,) = same(backend, "lift", [x, weight, limit, None, None, None, None, None], [own])
     assert bits.unpack_bits(bit, channels)[0, ::3].all()
+
+
+@pytest.mark.parametrize(("n", "inputs", "channels", "groups"), [(500, 9, 192, 90), (40, 1, 7, 3), (64, 3, 70, 9)])
+def test_lift_of_shared_inputs(backend, n, inputs, channels, groups):
+    """Sums go on from what the group before had: the same bits as of whole rows."""
+    rng = np.random.default_rng(n)
+    shared, kept, ends = shared_inputs(rng, groups)
+    x = rng.normal(size=(n, inputs)).astype(np.float32)
+    weight = rng.normal(size=(inputs + ends[-1], channels)).astype(np.float32)
+    limit, pool_limit = (rng.normal(0, 3, shape).astype(np.float32) for shape in (channels, (16, channels)))
+    bucket, offsets = rng.integers(0, 16, groups).astype(np.uint8), cut(rng, n, groups)
+    whole = np.concatenate([np.repeat(shared, np.diff(offsets), axis=0), x], axis=1)
+    limit[::3] = exact_sums(whole[:1], weight)[0, ::3]  # ties
+    own, pool = (3, (n, bits.words(channels)), np.uint64), (7, (groups, bits.words(channels)), np.uint64)
+    arguments = [x, weight, limit, None, pool_limit, bucket, offsets, None, shared, kept, ends]
+    found = same(backend, "lift", arguments, [own, pool])
+    for one, other in zip(found, same(backend, "lift", [whole, *arguments[1:8]], [own, pool])):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match="ends must be 1 to 8 rising numbers, the last one"):
+        backend.lift(x, weight, limit, None, None, None, offsets, None, shared, kept, ends[::-1].copy() + 1)
+    with pytest.raises(ValueError, match="kept must be at most"):
+        backend.lift(x, weight, limit, None, None, None, offsets, None, shared, kept + 9, ends)
 
 
 def exact_sums(x, weight):

@@ -162,7 +162,7 @@ def test_a_run_learns_and_packs(files, tmp_path):
     assert rows[-1]["dense_iou"]["ground"] > 0.8
     lines = []
     _, model = export.export(tmp_path / "run", tmp_path / "small.safetensors", say=lines.append)
-    assert model.classes == CLASSES and model.blueprint.inputs == TINY.inputs
+    assert model.classes == CLASSES and model.blueprint.inputs == ("column_top", "around_plane", "height")  # by level
     assert sum("1.000000 of the bits equal torch's" in line for line in lines) == 4
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bipointnet_ros.core import kernels, model_file
+from bipointnet_ros.core import features, kernels, model_file
 from bipointnet_ros.core.blueprint import CLASSIFICATION
 from bipointnet_ros.core.network import Network
 
@@ -47,3 +47,9 @@ def test_modelnet40_is_the_vanilla_network_in_172000_bytes():
     path = FOLDER / "modelnet40.safetensors"
     assert model_file.read(path).blueprint.weights() == 805_056
     assert path.stat().st_size <= 172_000
+
+
+@pytest.mark.parametrize("name", ["lidar", "lidar_research"])
+def test_segmenters_take_what_rows_share_first(name):
+    inputs = model_file.read(FOLDER / f"{name}.safetensors").blueprint.inputs
+    assert inputs == features.ordered(inputs)

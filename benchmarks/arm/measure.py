@@ -31,7 +31,7 @@ from bipointnet_ros.core.config import Config  # noqa: E402
 from bipointnet_ros.core.pipeline import Pipeline  # noqa: E402
 
 NATIVE = HERE.parents[1] / "bipointnet_ros" / "native"
-FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-wrapv"]
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-wrapv"]
 COMPILERS = {
     "gcc": ["aarch64-linux-gnu-gcc"],
     "clang": ["clang-19", "--target=aarch64-linux-gnu", "-I/usr/aarch64-linux-gnu/include"],
@@ -72,7 +72,7 @@ def recordings(folder: Path) -> dict[str, Path]:
     segmenter = model_file.read(model_file.find("lidar"))
     scene = features.scene(xyz, intensity, segmenter.blueprint.grid, segmenter.blueprint.inputs)
     name = f"lidar's segmenter, a scan of {len(xyz):,} points"
-    files[name] = recorded(segmenter, lambda network: network.segment(scene.features, scene.offsets))
+    files[name] = recorded(segmenter, lambda network: network.segment(scene.own, scene.offsets, scene.shared))
     paths = {}
     for i, (name, data) in enumerate(files.items()):
         paths[name] = folder / f"{i}.recorded"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bipointnet_ros.core.blueprint import Grid
+from bipointnet_ros.core.reference import Reference
 
 REACH = 2000.0  # m; farther coordinates are clipped, so that the key of any cloud fits 63 bits
 
@@ -15,9 +16,9 @@ REACH = 2000.0  # m; farther coordinates are clipped, so that the key of any clo
 class Cells:
     """The cloud in key order. Run r of a scale is rows starts[r]:starts[r + 1] of the sorted cloud.
 
-    order (N,): sorted row -> row of the cloud. voxel (V + 1,), column (C + 1,): starts of the voxels and of the
+    order (N,) int32: sorted row -> row of the cloud. voxel (V + 1,), column (C + 1,): starts of the voxels and of the
     columns (a cube's edge wide, of any height). scales[k] (S_k + 1,): starts of the cells of scale k.
-    column_xy (C, 2): integer position of each column, counted from the grid's lowest corner.
+    column_xy (C, 2) int32: position of each column, counted from the grid's lowest corner, low (2,) int32 [voxels].
     """
 
     order: np.ndarray
@@ -25,16 +26,18 @@ class Cells:
     column: np.ndarray
     scales: tuple[np.ndarray, ...]
     column_xy: np.ndarray
+    low: np.ndarray
 
 
-def build(xyz: np.ndarray, grid: Grid, argsort=None) -> Cells:
-    """Cells of the finite points xyz (N, 3) float32 [m], N >= 1; argsort(keys (N,) uint64) must be stable."""
+def build(xyz: np.ndarray, grid: Grid, backend=None) -> Cells:
+    """Cells of the finite points xyz (N, 3) float32 [m], N >= 1; the backend (core/kernels.py) changes speed only."""
     index = np.floor(np.clip(xyz, -REACH, REACH) * np.float32(1.0 / grid.voxel)).astype(np.int32)
     low = np.array([axis.min() for axis in index.T])  # three times as fast as index.min(0)
     low[:2] -= low[:2] % grid.cells[-1]  # pillars keep their place in the world
     index -= low
     key, radix = _key(index, grid.cells)
-    order = np.argsort(key, kind="stable") if argsort is None else argsort(key)
+    order = np.empty(len(key), np.int32)
+    (backend or Reference()).argsort(key, order)
     key = key[order]
     voxel = starts_of_runs(key)
     first = order[voxel[:-1]]
@@ -43,7 +46,7 @@ def build(xyz: np.ndarray, grid: Grid, argsort=None) -> Cells:
     column = parts[1]
     column_xy = index[first[column[:-1]], :2] // grid.cells[0]
     scales = (parts[0], *parts[2:])
-    return Cells(order, voxel, voxel[column], tuple(voxel[s] for s in scales), column_xy)
+    return Cells(order, voxel, voxel[column], tuple(voxel[s] for s in scales), column_xy, low[:2])
 
 
 def _key(index: np.ndarray, cells: tuple[int, ...]):

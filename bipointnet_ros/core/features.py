@@ -9,109 +9,124 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bipointnet_ros.core import cells, descriptors, ground
+from bipointnet_ros.core import cells, ground
 from bipointnet_ros.core.blueprint import Grid
-from bipointnet_ros.core.descriptors import BESIDE, EXTENT, HIGH, SHAPE
+from bipointnet_ros.core.descriptors import DESCRIBED, LEVELS
+from bipointnet_ros.core.reference import Reference
 
-INPUTS = (
-    *("height", "height_fine", "range", "inside_x", "inside_y", "inside_z", "intensity", "density"),
-    *(f"{cell}_{key}" for cell in ("cube", "pillar") for key in SHAPE),
-    *(f"{cell}_{key}" for cell in ("column", "pillar", "block") for key in EXTENT),
-    *(f"{cell}_{key}" for cell in ("around", "pillar") for key in BESIDE),
-    *(f"around_{key}" for key in (*SHAPE, "count")),
-)
+INPUTS = (*DESCRIBED, "intensity")  # by level: those that most rows share come first
 BLIND = tuple(name for name in INPUTS if name not in ("range", "density"))  # these two betray the sensor
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Inputs that all rows of a finest cell share: values (S, G) float32 by levels, which end at ends (L,) int32.
+
+    kept (S,) uint8: so many levels are those of the cell before.
+    """
+
+    values: np.ndarray
+    kept: np.ndarray
+    ends: np.ndarray
 
 
 @dataclass(frozen=True)
 class Scene:
     """One cloud of N points as the network sees it: n rows, one per sampling voxel.
 
-    features (n, F) float32; offsets: per scale (S_k + 1,) int32, nested cells as runs of rows; index (n,) int32: a
-    point of each row; answer (N,) int32: the row that answers each point; height (N,) float32 [m] over the ground.
+    shared: the first inputs, by finest cell, or None; own (n, F) float32: the others, by row; offsets: per scale
+    (S_k + 1,) int32, nested cells as runs of rows; index (n,) int32: a point of each row; answer (N,) int32: the row
+    that answers each point; height (N,) float32 [m] over the ground.
     """
 
-    features: np.ndarray
+    shared: Shared | None
+    own: np.ndarray
     offsets: tuple[np.ndarray, ...]
     index: np.ndarray
     answer: np.ndarray
     height: np.ndarray
 
+    @property
+    def features(self) -> np.ndarray:
+        """(n, F) float32, all inputs of each row."""
+        if self.shared is None:
+            return self.own
+        return np.concatenate([np.repeat(self.shared.values, np.diff(self.offsets[0]), axis=0), self.own], axis=1)
 
-def scene(xyz: np.ndarray, intensity, grid: Grid, inputs, argsort=None) -> Scene:
+
+def level(name: str) -> int:
+    """The index into ``LEVELS`` of an input; the last one for a name that is none."""
+    return next((k for k, names in enumerate(LEVELS) if name in names), len(LEVELS) - 1)
+
+
+def ordered(inputs) -> tuple[str, ...]:
+    """The inputs by level: a network that takes them in this order adds what rows share only once."""
+    return tuple(sorted(inputs, key=level))
+
+
+def scene(xyz: np.ndarray, intensity, grid: Grid, inputs, backend=None) -> Scene:
     """Scene of finite, levelled points xyz (N, 3) float32 [m], N >= 1, intensity (N,) float32 of any scale or None.
 
-    inputs: names out of ``INPUTS``; ValueError names an unknown one. argsort as for ``cells.build``.
+    inputs: names out of ``INPUTS``; ValueError names an unknown one. The backend (core/kernels.py) changes the speed
+    only.
     """
     unknown = [name for name in inputs if name not in INPUTS]
     if unknown:
         raise ValueError(f"unknown inputs {', '.join(unknown)}: expected some of {', '.join(INPUTS)}")
-    run = cells.build(xyz, grid, argsort)
-    x, y, z = xyz[run.order].T.copy()
-    floor = ground.level(z, run, grid.voxel * grid.cells[0])
-    height = z - np.repeat(floor, np.diff(run.column))
-    rows = _Rows(run, x, y, z, height, grid)
-    columns = rows.columns(intensity)
-    features = np.ascontiguousarray(
-        np.stack([columns[name] for name in inputs]).T, np.float32
-    )  # twice as fast as by column
-    return Scene(features, rows.offsets, run.order[run.voxel[:-1]], rows.answer(), rows.unsorted(height))
+    backend = backend or Reference()
+    run = cells.build(xyz, grid, backend)
+    floor = ground.level(xyz[run.order, 2], run, grid.voxel * grid.cells[0])
+    n, order = len(run.voxel) - 1, run.order
+    height, answer = np.empty(len(xyz), np.float32), np.empty(len(xyz), np.int32)
+    mean = np.empty((n, 4), np.float32)
+    backend.means(np.ascontiguousarray(xyz), order, floor, run.column, run.voxel, height, answer, mean)
+    index = order[run.voxel[:-1]]
+    rows = _Rows(run, mean, grid)
+    shared, own = rows.inputs(ordered(inputs), intensity, index, backend)
+    found = Scene(shared, own, rows.offsets, index, answer, height)
+    if ordered(inputs) == tuple(inputs):
+        return found
+    place = [ordered(inputs).index(name) for name in inputs]
+    return Scene(None, np.ascontiguousarray(found.features[:, place]), rows.offsets, index, answer, height)
 
 
 class _Rows:
-    """The inputs of every voxel of one cloud; a voxel's place and height are the means of its points'."""
+    """The inputs of every voxel of one cloud; a voxel's place and height, mean (n, 4), are the means of its points'."""
 
-    def __init__(self, run: cells.Cells, x, y, z, height, grid: Grid):
-        self.run, self.grid = run, grid
-        self.size = np.diff(run.voxel).astype(np.float32)
-        self.x, self.y, self.z, self.h = (
-            np.add.reduceat(value, run.voxel[:-1]) / self.size for value in (x, y, z, height)
-        )
-        self.offsets = tuple(np.searchsorted(run.voxel, starts).astype(np.int32) for starts in run.scales)
-        self.column = np.searchsorted(run.voxel, run.column).astype(np.int32)
-
-    def answer(self) -> np.ndarray:
-        answer = np.empty(len(self.run.order), np.int32)
-        answer[self.run.order] = np.repeat(np.arange(len(self.size), dtype=np.int32), np.diff(self.run.voxel))
-        return answer
-
-    def unsorted(self, value) -> np.ndarray:
-        out = np.empty_like(value)
-        out[self.run.order] = value
-        return out
-
-    def columns(self, intensity) -> dict[str, np.ndarray]:
-        """name -> (n,) float32, each in about -1..1."""
+    def __init__(self, run: cells.Cells, mean: np.ndarray, grid: Grid):
+        self.run, self.mean, self.grid = run, mean, grid
+        self.offsets = tuple(_among(run.voxel, starts) for starts in run.scales)
         cube, pillar, block = (self.offsets[min(k, len(self.offsets) - 1)] for k in range(3))
-        out = self._own(intensity)
-        for name, starts in (("cube", cube), ("pillar", pillar)):
-            out |= descriptors.shape(name, (self.x, self.y, self.z), starts, self.grid.voxel)
-        for name, starts in (("column", self.column), ("pillar", pillar), ("block", block)):
-            out |= descriptors.extent(name, self.h, starts)
-        return out | self._neighbours(pillar)
+        self.levels = block, pillar, _among(run.voxel, run.column), cube
 
-    def _own(self, intensity):
-        distance = np.sqrt(self.x**2 + self.y**2)
-        edge = np.float32(self.grid.voxel * self.grid.cells[0])
-        inside = [np.floor(v / edge) * -2.0 + v * (2.0 / edge) - 1.0 for v in (self.x, self.y, self.z)]
-        return {
-            "height": np.clip(self.h, -1.0, HIGH) / 4.0 - 1.0,
-            "height_fine": np.clip(self.h, -0.5, 1.5) - 0.5,
-            "range": np.log(np.maximum(distance, 1.0)) / 2.5 - 1.0,
-            "inside_x": inside[0],
-            "inside_y": inside[1],
-            "inside_z": inside[2],
-            "intensity": rank(intensity, self.run.order[self.run.voxel[:-1]]),
-            "density": np.log(self.size) / 2.0 - 0.5,
-        }
-
-    def _neighbours(self, pillar):
-        place, edge = self.run.column_xy, self.grid.voxel * self.grid.cells[0]
+    def inputs(self, names, intensity, index, backend):
+        """The inputs of that order by level: what rows share, or None, and their own (n, F)."""
+        own = [name for name in names if level(name) == len(LEVELS) - 1]
+        wide = names[: len(names) - len(own)]
+        values = np.empty((len(self.offsets[0]) - 1, len(wide)), np.float32)
+        rows = np.empty((len(self.mean), len(own)), np.float32)
+        wanted = [wide.index(name) if name in wide else own.index(name) if name in own else -1 for name in DESCRIBED]
+        voxel, edge = self.grid.voxel, self.grid.voxel * self.grid.cells[0]
+        sizes = np.array([voxel, edge, *(self.run.low * voxel)], np.float32)
         ratio = self.grid.cells[min(1, len(self.grid.cells) - 1)] // self.grid.cells[0]
-        of_pillar = place[np.searchsorted(self.column, pillar[:-1], "right") - 1] // ratio
-        out = descriptors.beside("around", self.h, self.column, place)
-        out |= descriptors.beside("pillar", self.h, pillar, of_pillar)
-        return out | descriptors.around("around", self.x, self.y, self.h, self.column, place, edge, self.grid.voxel)
+        where = (self.run.voxel, *self.levels, self.run.column_xy, ratio)
+        backend.describe(self.mean, *where, sizes, np.array(wanted, np.int32), values, rows)
+        if "intensity" in own:
+            rows[:, own.index("intensity")] = rank(intensity, index)
+        return (self._shared(wide, values) if wide else None), rows
+
+    def _shared(self, names, values) -> Shared:
+        used = sorted({level(name) for name in names})
+        kept = np.full(len(values), len(used) - 1, np.uint8)
+        cube = self.offsets[0]
+        for k in reversed(used[:-1]):
+            kept[_among(cube, self.levels[k][:-1])] = used.index(k)
+        return Shared(values, kept, np.cumsum([sum(level(n) == k for n in names) for k in used]).astype(np.int32))
+
+
+def _among(fine, coarse) -> np.ndarray:
+    """int32 places of the coarse starts among the fine ones."""
+    return np.searchsorted(fine, coarse).astype(np.int32)
 
 
 def rank(intensity, rows) -> np.ndarray:

@@ -21,9 +21,9 @@ _GRID = Grid(0.2, (4, 12))  # columns of 0.8 m where no model says otherwise
 _NOISE = 0.5  # m under all neighbours: a reflection, not ground
 
 
-def height(xyz: np.ndarray, argsort=None) -> np.ndarray:
+def height(xyz: np.ndarray, backend=None) -> np.ndarray:
     """(N,) float32 [m] over the ground of finite, levelled points xyz (N, 3) [m], N >= 1."""
-    run = build(xyz, _GRID, argsort)
+    run = build(xyz, _GRID, backend)
     z = xyz[run.order, 2]
     out = np.empty(len(z), np.float32)
     out[run.order] = z - np.repeat(level(z, run, _GRID.voxel * _GRID.cells[0]), np.diff(run.column))

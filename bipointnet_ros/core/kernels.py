@@ -13,13 +13,16 @@ import numpy as np
 
 from bipointnet_ros.core import library
 from bipointnet_ros.core.bits import words
+from bipointnet_ros.core.descriptors import DESCRIBED
 from bipointnet_ros.core.program import Pool, Program
 from bipointnet_ros.core.reference import Reference, Weights
 
 VARIABLE = "BIPOINTNET_BACKEND"
 MAX_LAYER_INPUTS = 248  # distances of a layer are counted in bytes
 _AXIS_PADDING = 16  # points: BPN_AXIS_PADDING of native/kernels.h
+MAX_LEVELS = 8  # of inputs that rows share: BPN_LEVELS of native/kernels.h
 MAX_REACH = 31  # cells: BPN_REACH of native/link.h
+_TERMS = 10  # sums of a column: TERMS of native/describe.c
 _TABLE_BYTES = 1 << 18  # larger tables of logits than this are slower than the sums they replace
 
 
@@ -98,10 +101,11 @@ class Native:
         tables = Reference().prepare_logits(padded) if 128 * padded.nbytes // 4 <= _TABLE_BYTES else None
         return LogitWeights(padded, tables, outputs)
 
-    def _bind_lift(self, x, weight, limit, own, pool_limit, bucket, offsets, pool):
+    def _bind_lift(self, x, weight, limit, own, pool_limit, bucket, offsets, pool, shared=None, kept=None, ends=None):
         (n, inputs), outputs, offsets = x.shape, weight.shape[1], _offsets(offsets, len(x))
         groups = len(offsets) - 1
-        _check("x", x, np.float32, (None, weight.shape[0]))
+        width = 0 if shared is None else shared.shape[1]
+        _check("x", x, np.float32, (None, weight.shape[0] - width))
         _check("weight", weight, np.float32, (None, outputs))
         _check("limit", limit, np.float32, (outputs,))
         _check_optional("own", own, np.uint64, (n, words(outputs)))
@@ -109,7 +113,10 @@ class Native:
         if pool is not None:
             _check("pool_limit", pool_limit, np.float32, (None, outputs))
             _check("bucket", bucket, np.uint8, (groups,))
-        return self._bound("lift", x, n, inputs, weight, outputs, limit, own, pool_limit, bucket, offsets, groups, pool)
+        if shared is not None:
+            _check_shared(shared, kept, ends, groups)
+        own_part, pool_part = (limit, own), (pool_limit, bucket, offsets, groups, pool)
+        return self._bound("lift", x, n, inputs, weight, outputs, *own_part, *pool_part, shared, width, kept, ends)
 
     def _bind_layer(self, x, prepared, own_limit, own, pool_limit, pool, offsets):
         offsets = _offsets(offsets, len(x))
@@ -204,6 +211,36 @@ class Native:
             raise ValueError(f"cells reach at most {MAX_REACH} cells, got {np.sqrt(reach.max())}: take larger cells")
         return self._bound("link", xy, reach, len(xy), root)
 
+    def _bind_means(self, xyz, order, floor, column, voxel, height, answer, mean):
+        n, columns, rows = len(xyz), len(floor), len(mean)
+        _check("xyz", xyz, np.float32, (None, 3))
+        _check("order", order, np.int32, (n,))
+        _check("floor", floor, np.float32, (None,))
+        _check_starts("column", column, n, columns)
+        _check_starts("voxel", voxel, n, rows)
+        _check("height", height, np.float32, (n,))
+        _check("answer", answer, np.int32, (n,))
+        _check("mean", mean, np.float32, (None, 4))
+        return self._bound("means", xyz, n, order, floor, column, columns, voxel, rows, height, answer, mean)
+
+    def _bind_describe(self, mean, voxel, block, pillar, column, cube, place, ratio, sizes, wanted, shared, own):
+        n, levels = len(mean), []
+        _check("mean", mean, np.float32, (None, 4))
+        _check("voxel", voxel, np.int32, (n + 1,))
+        for name, starts in (("block", block), ("pillar", pillar), ("column", column), ("cube", cube)):
+            _check_starts(name, starts, n, len(starts) - 1)
+            levels += [starts, len(starts) - 1]
+        columns = len(column) - 1
+        _check("place", place, np.int32, (columns, 2))
+        _check("sizes", sizes, np.float32, (4,))
+        _check("wanted", wanted, np.int32, (len(DESCRIBED),))
+        _check("shared", shared, np.float32, (len(cube) - 1, None))
+        _check("own", own, np.float32, (n, None))
+        bits = 1 + columns.bit_length()  # at most half of the slots are taken
+        scratch = np.empty(_TERMS * columns + columns + 2 * (len(pillar) - 1) + len(block) + (1 << bits), np.float64)
+        ends = (shared, shared.shape[1], own, own.shape[1])
+        return self._bound("describe", mean, voxel, n, *levels, place, ratio, sizes, scratch, bits, wanted, *ends)
+
     def _bound(self, operation: str, *arguments):
         call = library.bind(getattr(self._functions, operation), *arguments)
         call.operation = operation
@@ -219,7 +256,7 @@ def _operation(name: str):
 
 
 _LAYERS = ("lift", "layer", "layer_spans", "distinct", "limits", "dense", "merge", "logits")
-for _name in (*_LAYERS, "argsort", "farthest", "voxels", "match", "link"):
+for _name in (*_LAYERS, "argsort", "farthest", "voxels", "match", "link", "means", "describe"):
     setattr(Native, _name, _operation(_name))
 
 
@@ -235,6 +272,25 @@ def _check(name: str, array, dtype, shape):
 def _check_optional(name: str, array, dtype, shape):
     if array is not None:
         _check(name, array, dtype, shape)
+
+
+def _check_shared(shared, kept, ends, groups: int):
+    """Inputs that the rows of a group share, by levels."""
+    _check("shared", shared, np.float32, (groups, None))
+    _check("kept", kept, np.uint8, (groups,))
+    _check("ends", ends, np.int32, (None,))
+    levels, width = len(ends), shared.shape[1]
+    if not 0 < levels <= MAX_LEVELS or (np.diff(ends, prepend=0) <= 0).any() or ends[-1] != width:
+        raise ValueError(f"ends must be 1 to {MAX_LEVELS} rising numbers, the last one {width}, got {ends}")
+    if groups and kept.max() > levels:
+        raise ValueError(f"kept must be at most {levels}, got {kept.max()}")
+
+
+def _check_starts(name: str, starts, rows: int, cells: int):
+    """Starts of that many cells, none empty, of that many rows."""
+    _check(name, starts, np.int32, (cells + 1,))
+    if starts[0] != 0 or starts[-1] != rows or (starts[1:] <= starts[:-1]).any():
+        raise ValueError(f"{name} must rise from 0 to the number of rows, {rows}, got {starts}")
 
 
 def _check_limit(name: str, out, limit, rows: int, groups: int, outputs: int) -> int:

@@ -13,7 +13,7 @@ _KINDS = {"p": ctypes.c_void_p, "i": ctypes.c_int32}
 # In the order of struct bpn_backend in native/kernels.h: p = pointer to an array or None, i = int32.
 _SIGNATURES = {
     "prepare": "piip",
-    "lift": "piipipppppip",
+    "lift": "piipipppppippipp",
     "layer": "pipipippippi",
     "layer_spans": "pipipippippi",
     "distinct": "pipip",
@@ -26,6 +26,8 @@ _SIGNATURES = {
     "voxels": "pipp",
     "match": "pipipip",
     "link": "ppip",
+    "means": "pipppipippp",
+    "describe": "ppipipipipipippippipi",
     "extremes": "pppiiippp",
     "segment_max": "ppiipp",
     "signs": "piip",

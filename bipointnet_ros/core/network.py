@@ -48,13 +48,14 @@ class Network:
             program()
         return self._batch.logits
 
-    def segment(self, features: np.ndarray, offsets: list[np.ndarray]) -> np.ndarray:
+    def segment(self, features: np.ndarray, offsets: list[np.ndarray], shared=None) -> np.ndarray:
         """(n, F) float32 features, rows grouped by cell -> (n, K) float32 logits, which hold until the next call.
 
-        ``offsets[k]`` (S_k + 1,) int32 are the cells of scale k, nested, none empty, the finest first.
+        ``offsets[k]`` (S_k + 1,) int32 are the cells of scale k, nested, none empty, the finest first. ``shared``: the
+        first inputs, which the rows of a finest cell share (core/features.py), if features (n, F) are only the others.
         """
         calls = []  # and the level of each: 0 = rows, k + 1 = cells of scale k
-        logits = self._logits(calls, 0, self._in_context(calls, features, offsets))
+        logits = self._logits(calls, 0, self._in_context(calls, features, offsets, shared))
         self.backend.program(calls, _pieces(offsets), self._pool)()
         return logits
 
@@ -73,10 +74,10 @@ class Network:
         self.backend.program(calls, _pieces(offsets), self._pool)()
         return logits
 
-    def _in_context(self, calls, features, offsets) -> np.ndarray:
+    def _in_context(self, calls, features, offsets, shared=None) -> np.ndarray:
         """Bits of each row after the lift and the joins."""
         lift, *rest = self._layers
-        rows, codes = self._lift(calls, lift, np.ascontiguousarray(features, np.float32), offsets[0])
+        rows, codes = self._lift(calls, lift, np.ascontiguousarray(features, np.float32), offsets[0], shared)
         for k, layer in enumerate(layer for layer in rest if layer.op == "join"):
             coarser = offsets[k + 1] if layer.cells is not None else None
             rows, codes = self._join(calls, k + 1, layer, rows, codes, offsets[k], coarser)
@@ -137,14 +138,15 @@ class Network:
             return bind("layer", rows, weights.prepared, *parts, offsets)
         return bind("layer_spans", rows, weights.prepared, *parts, spans)
 
-    def _lift(self, calls, layer, rows, offsets):
+    def _lift(self, calls, layer, rows, offsets, shared):
         """Bits of each point, and the code of each finest cell."""
         weights, bind = self._weights[layer.name], self.backend.bind
         own = self._bits("rows0", len(rows), layer.outputs)
         codes = self._bits(f"{layer.name}.codes", len(offsets) - 1, layer.outputs)
         buckets = bucket(np.diff(offsets))
         limits = (weights.limit, own, weights.pool_limit, buckets, offsets, codes)
-        calls.append((bind("lift", rows, weights.float_weight, *limits), 1))
+        parts = () if shared is None else (shared.values, shared.kept, shared.ends)
+        calls.append((bind("lift", rows, weights.float_weight, *limits, *parts), 1))
         return own, codes
 
     def _join(self, calls, level, layer, rows, codes, offsets, coarser):

@@ -91,9 +91,9 @@ class Pipeline:
         seen = self._seen(xyz)
         strength = intensity if intensity is None or seen is None else intensity[seen]
         cloud = xyz if seen is None else xyz[seen]
-        scene = features.scene(cloud, strength, blueprint.grid, blueprint.inputs, self._argsort)
+        scene = features.scene(cloud, strength, blueprint.grid, blueprint.inputs, self._network.backend)
         watch("features")
-        label, confidence = self._best(self._network.segment(scene.features, scene.offsets))
+        label, confidence = self._best(self._network.segment(scene.own, scene.offsets, scene.shared))
         watch("network")
         row, height = scene.answer, scene.height
         if seen is not None:
@@ -105,7 +105,7 @@ class Pipeline:
         answer = (xyz, height, label, confidence, self.model.classes)
         instance, objects = segments.objects(*answer, self._network.backend, chances)
         watch("objects")
-        return _Answer(label, instance, confidence, objects, len(scene.features))
+        return _Answer(label, instance, confidence, objects, len(scene.own))
 
     def chances(self, clouds) -> list[dict[str, float]]:
         """Name -> probability of each cluster (n, 3) float32 [m], z up, by the classifier of objects, in one call.
@@ -124,7 +124,7 @@ class Pipeline:
         height = np.zeros(len(xyz), np.float32)
         parts = [np.arange(len(xyz))]
         if self.config.split == "clusters":
-            height = ground.height(xyz, self._argsort)
+            height = ground.height(xyz, self._network.backend)
             parts = segments.standing(xyz, height, self._network.backend)
         watch("split")
         if not parts:
@@ -164,11 +164,6 @@ class Pipeline:
         confidence = 1.0 / np.exp(columns - top).sum(0)
         sure = confidence >= self.config.min_confidence
         return np.where(sure, label, np.uint16(0)), np.where(sure, confidence, np.float32(0.0))
-
-    def _argsort(self, keys):
-        order = np.empty(len(keys), np.int32)
-        self._network.backend.argsort(keys, order)
-        return order
 
 
 @dataclass(frozen=True)

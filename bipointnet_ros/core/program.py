@@ -10,7 +10,7 @@ import numpy as np
 from bipointnet_ros.core import library
 
 OPERATIONS = ("lift", "layer", "layer_spans", "distinct", "limits", "dense", "merge", "logits")  # enum bpn_operation
-_STEP = np.dtype([("operation", np.int32), ("level", np.int32), ("arguments", np.uint64, 14)])
+_STEP = np.dtype([("operation", np.int32), ("level", np.int32), ("arguments", np.uint64, 16)])
 _ALIGNED = 64  # bytes
 
 

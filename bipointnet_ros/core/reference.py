@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bipointnet_ros.core import descriptors
 from bipointnet_ros.core.bits import pack_bits
 
 VOXEL_REACH = 2**20  # voxels from the origin
@@ -61,11 +62,14 @@ class Reference:
             table[k // 8] += np.where(byte >> (k % 8) & 1, weight[k], -weight[k])
         return table
 
-    def lift(self, x, weight, limit, own, pool_limit, bucket, offsets, pool):
-        """own = [x @ weight >= limit]; pool = OR over each group of [x @ weight >= pool_limit[bucket]].
+    def lift(self, x, weight, limit, own, pool_limit, bucket, offsets, pool, shared=None, kept=None, ends=None):
+        """own = [sum >= limit]; pool = OR over each group of [sum >= pool_limit[bucket]]; sum = inputs @ weight.
 
-        The sum runs over inputs ascending, each product and each sum rounded to float32.
+        A row's inputs are those of its group, shared (S, G), then its own, x (n, F). The sum runs over them ascending,
+        each product and each sum rounded to float32. What kept and ends tell (native/kernels.h) only saves work.
         """
+        if shared is not None:
+            x = np.concatenate([np.repeat(shared, np.diff(offsets), axis=0), x], axis=1)
         total = np.zeros((len(x), weight.shape[1]), np.float32)
         for k in range(weight.shape[0]):
             total += x[:, k, None] * weight[k]
@@ -175,6 +179,36 @@ class Reference:
             np.minimum.at(root, high, low)
             while (root != root[root]).any():
                 root[:] = root[root]
+
+    def means(self, xyz, order, floor, column, voxel, height, answer, mean):
+        """height (N,) float32 [m] of points xyz (N, 3) over the floor (C,) of their column; answer (N,) int32: their
+        voxel; mean (V, 4) float32 of x, y, z and height over the points of each voxel, summed in float64.
+
+        order (N,) int32: the points by cell; column (C + 1,), voxel (V + 1,) int32: starts in it.
+        """
+        x, y, z = xyz[order].T
+        over = z - np.repeat(floor, np.diff(column))
+        height[order] = over
+        answer[order] = np.repeat(np.arange(len(mean), dtype=np.int32), np.diff(voxel))
+        for k, value in enumerate((x, y, z, over)):
+            mean[:, k] = descriptors.total(value, voxel) / np.diff(voxel)
+
+    def describe(self, mean, voxel, block, pillar, column, cube, place, ratio, sizes, wanted, shared, own):
+        """``descriptors.DESCRIBED`` of rows mean (n, 4) of cells, starts each: what the rows of a cube share to the
+        columns ``wanted`` of shared (S, G), the others to those of own (n, F); -1 = not wanted."""
+        levels = (block, pillar, column, cube)
+        values = descriptors.describe(mean, np.diff(voxel), levels, place, ratio, sizes)
+        for names, starts in zip(descriptors.LEVELS, levels):
+            parent = np.searchsorted(starts, cube[:-1], "right") - 1
+            _place(values, names, wanted, shared, parent)
+        _place(values, descriptors.LEVELS[-1], wanted, own, slice(None))
+
+
+def _place(values, names, wanted, out, rows):
+    for name in names:
+        to = wanted[descriptors.DESCRIBED.index(name)]
+        if to >= 0:
+            out[:, to] = values[name][rows]
 
 
 def _near(xy, reach):

@@ -40,6 +40,20 @@ BPN_INLINE uint8_t bpn_clamped_limit(int limit, int distance, int K)
     return (uint8_t)(shifted < 0 ? 0 : bpn_least(shifted, K + 1));
 }
 
+/* What a lift does with its sums; a part that is not wanted has no out. */
+struct lifted {
+    const float *limit;
+    uint64_t *out;
+};
+
+/* sum and the products of one row with one channel of weight (F, C), inputs ascending. */
+BPN_INLINE float bpn_sum(float sum, const float *x, int F, const float *weight, int C)
+{
+    for (int k = 0; k < F; k++)
+        sum += x[k] * weight[(size_t)k * (size_t)C];
+    return sum;
+}
+
 /* limits for codes that are too long for tiles. */
 BPN_STATIC void bpn_limits(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *weight, int32_t C,
                            const int16_t *limit, const uint8_t *bucket, int32_t K, uint8_t *out)

@@ -15,6 +15,7 @@
 #define BPN_CODE_BYTES(W) ((W) == 1 ? 24 : (W) == 2 ? 44 : 84) /* of a channel (slices.h): 2 for each group of inputs */
 #define BPN_PREPARED_BYTES(C, W) (BPN_TILE_BYTES(C, W) + (size_t)(C) * BPN_CODE_BYTES(W))
 #define BPN_AXIS_PADDING 16   /* farthest takes whole vectors of points */
+#define BPN_LEVELS 8         /* most levels of the inputs that rows share */
 #define BPN_LAYER_INPUTS 248 /* most inputs of a layer: distances are counted in bytes */
 
 struct bpn_backend {
@@ -24,10 +25,14 @@ struct bpn_backend {
     /* weight (C, W), K <= 248 -> prepared, BPN_PREPARED_BYTES(C, W) bytes in the backend's own layout. */
     void (*prepare)(const uint64_t *weight, int32_t C, int32_t K, uint8_t *prepared);
 
-    /* sum = x . weight, inputs ascending, each product and each sum rounded to float32; x (n, F), weight (F, C).
-     * own (n, Cw) = [sum >= limit (C)]; pool (S, Cw) = OR over the group of [sum >= pool_limit[bucket[s]] (C)]. */
+    /* sum = the products with weight (G + F, C) of the inputs shared (S, G) of the row's group, where there are some, then
+     * of the row's own, x (n, F); inputs ascending, each product and each sum rounded to float32.
+     * own (n, Cw) = [sum >= limit (C)]; pool (S, Cw) = OR over the group of [sum >= pool_limit[bucket[s]] (C)].
+     * Level l of shared ends at input ends[l], l < BPN_LEVELS, the last one at G; the first kept[s] levels of a group are
+     * those of the group before. */
     void (*lift)(const float *x, int32_t n, int32_t F, const float *weight, int32_t C, const float *limit, uint64_t *own,
-                 const float *pool_limit, const uint8_t *bucket, const int32_t *offsets, int32_t S, uint64_t *pool);
+                 const float *pool_limit, const uint8_t *bucket, const int32_t *offsets, int32_t S, uint64_t *pool,
+                 const float *shared, int32_t G, const uint8_t *kept, const int32_t *ends);
 
     /* x (n, W), n >= offsets[S]; own (n, Cw) = [distance < own_limit[s] (C)]; pool (S, Cw) = OR over the group of
      * [distance < pool_limit[s] (C)]. A step is C, or 0 where all groups share one row of limits. */
@@ -78,6 +83,20 @@ struct bpn_backend {
 
     /* root (n): the first cell of the component of each of n cells of a plane, see link.h. */
     void (*link)(const int32_t *xy, const int32_t *reach, int32_t n, int32_t *root);
+
+    /* Of points xyz (n, 3), in the order of their cells: height (n) over the floor (C) of their column, answer (n), the
+     * voxel of each, and mean (V, 4), x y z height of each voxel, summed in double; column (C + 1), voxel (V + 1) starts. */
+    void (*means)(const float *xyz, int32_t n, const int32_t *order, const float *floor, const int32_t *column, int32_t C,
+                  const int32_t *voxel, int32_t V, float *height, int32_t *answer, float *mean);
+
+    /* The inputs of core/descriptors.py of the rows mean (V, 4) of nested cells, starts each; place (C, 2) of columns,
+     * ratio of which are a pillar wide; sizes: edge of a voxel and of a column, x and y of place 0 0. wanted (44): the column of each input in shared
+     * (S, G), a row for each cube, or, of the last ten, in own (V, F); -1 = not wanted. scratch: 11 C + 2 P + B + 2^bits
+     * doubles, 2^bits > C. */
+    void (*describe)(const float *mean, const int32_t *voxel, int32_t V, const int32_t *block, int32_t B,
+                     const int32_t *pillar, int32_t P, const int32_t *column, int32_t C, const int32_t *cube, int32_t S,
+                     const int32_t *place, int32_t ratio, const float *sizes, void *scratch, int32_t bits,
+                     const int32_t *wanted, float *shared, int32_t G, float *own, int32_t F);
 
     /* Training: per (group, channel) the smallest distance and the first row that attains it. x (n, W), weight (C, W),
      * W <= 4, no group empty; scratch BPN_PREPARED_BYTES(C, W) bytes; value, row (S, C). */

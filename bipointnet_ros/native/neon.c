@@ -1,6 +1,7 @@
 /* NEON, baseline ARMv8.0: a Raspberry Pi 3 and a Jetson Nano run it. */
 #if defined(__aarch64__)
 #include "common.h"
+#include "describe.h"
 #include "distinct.h"
 #include "link.h"
 #include "sort.h"
@@ -85,18 +86,19 @@ struct sums {
     float32x4_t quarter[4];
 };
 
-BPN_INLINE void sum_chunk(struct sums *sums, const float *x, int F, const float *weight, int C, int rows)
+BPN_INLINE void sum_chunk(struct sums *sums, const float *start, const float *x, int F, const float *weight, int C,
+                          int rows)
 {
 #pragma GCC unroll 4
     for (int q = 0; q < 4; q++)
 #pragma GCC unroll 2
         for (int r = 0; r < rows; r++)
-            sums[r].quarter[q] = vmulq_n_f32(vld1q_f32(weight + 4 * q), x[r * F]);
-    for (int k = 1; k < F; k++) {
-        weight += C;
+            sums[r].quarter[q] = start ? vld1q_f32(start + 4 * q) : vmulq_n_f32(vld1q_f32(weight + 4 * q), x[r * F]);
+    for (int k = start ? 0 : 1; k < F; k++) {
+        const float *row = weight + (size_t)k * (size_t)C;
 #pragma GCC unroll 4
         for (int q = 0; q < 4; q++) { /* no fused multiply-add: it would round once */
-            float32x4_t four = vld1q_f32(weight + 4 * q);
+            float32x4_t four = vld1q_f32(row + 4 * q);
 #pragma GCC unroll 2
             for (int r = 0; r < rows; r++)
                 sums[r].quarter[q] = vaddq_f32(sums[r].quarter[q], vmulq_n_f32(four, x[r * F + k]));
@@ -159,6 +161,8 @@ const struct bpn_backend bpn_neon = {
     .voxels = bpn_voxels,
     .match = bpn_match,
     .link = bpn_link,
+    .means = bpn_means,
+    .describe = bpn_describe,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
     .signs = signs,

@@ -1,5 +1,6 @@
 /* Portable C11 with the vectors of gcc and clang, for any little-endian CPU. */
 #include "common.h"
+#include "describe.h"
 #include "distinct.h"
 #include "link.h"
 #include "sort.h"
@@ -77,13 +78,16 @@ BPN_INLINE struct distances lesser(struct distances a, struct distances b)
 
 #include "tiles.h"
 
-/* Sums of count <= 64 channels of one row; weight (F, C) from the first of them. */
-BPN_INLINE void lift_sums(const float *x, int F, const float *weight, size_t C, int count, float sums[64])
+/* Lift (lift_groups.h). */
+BPN_INLINE void lift_start(float *out, const float *start, const float *x, int F, const float *weight, int C, int count)
 {
-    memset(sums, 0, 64 * sizeof *sums);
+    float sums[64] = {0};
+    if (start)
+        memcpy(sums, start, (size_t)count * sizeof *sums);
     for (int k = 0; k < F; k++, weight += C)
         for (int c = 0; c < count; c++)
             sums[c] += x[k] * weight[c];
+    memcpy(out, sums, sizeof sums);
 }
 
 BPN_INLINE uint64_t reached(const float sums[64], const float *limit, int count)
@@ -94,25 +98,21 @@ BPN_INLINE uint64_t reached(const float sums[64], const float *limit, int count)
     return gather_bits(flags);
 }
 
-static void lift(const float *x, int32_t n, int32_t F, const float *weight, int32_t C, const float *limit, uint64_t *own,
-                 const float *pool_limit, const uint8_t *bucket, const int32_t *offsets, int32_t S, uint64_t *pool)
+BPN_INLINE void lift_group(const float *start, const float *x, int rows, int F, const float *weight, int C, int t,
+                           struct lifted own, struct lifted pool)
 {
-    size_t Cw = BPN_WORDS((size_t)C);
+    int first = 64 * t, count = bpn_least(64, C - first);
     float sums[64];
-    (void)n;
-    if (pool)
-        memset(pool, 0, (size_t)S * Cw * sizeof *pool);
-    for (int32_t s = 0; s < S; s++)
-        for (int32_t i = offsets[s]; i < offsets[s + 1]; i++)
-            for (size_t t = 0; t < Cw; t++) {
-                int first = (int)t * 64, count = bpn_least(64, C - first);
-                lift_sums(x + (size_t)i * (size_t)F, F, weight + first, (size_t)C, count, sums);
-                if (own)
-                    own[(size_t)i * Cw + t] = reached(sums, limit + first, count);
-                if (pool)
-                    pool[(size_t)s * Cw + t] |= reached(sums, pool_limit + (size_t)bucket[s] * (size_t)C + first, count);
-            }
+    for (int i = 0; i < rows; i++, x += F) {
+        lift_start(sums, start, x, F, weight + first, C, count);
+        if (own.out)
+            own.out[(size_t)i * BPN_WORDS((size_t)C) + (size_t)t] = reached(sums, own.limit + first, count);
+        if (pool.out)
+            pool.out[t] |= reached(sums, pool.limit + first, count);
+    }
 }
+
+#include "lift_groups.h"
 
 #define DISTANCE bpn_distance
 #include "dense.h"
@@ -140,6 +140,8 @@ const struct bpn_backend bpn_portable = {
     .voxels = bpn_voxels,
     .match = bpn_match,
     .link = bpn_link,
+    .means = bpn_means,
+    .describe = bpn_describe,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
     .signs = signs,

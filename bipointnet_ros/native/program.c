@@ -23,7 +23,7 @@ static void run_step(const struct bpn_backend *b, const struct bpn_step *step, i
     switch (step->operation) {
     case BPN_LIFT:
         b->lift(P(0), I(1), I(2), P(3), I(4), P(5), P(6), P(7), FROM(8, 1), FROM(9, sizeof(int32_t)), units,
-                FROM(11, word_bytes(I(4))));
+                FROM(11, word_bytes(I(4))), FROM(12, (size_t)I(13) * sizeof(float)), I(13), FROM(14, 1), P(15));
         break;
     case BPN_LAYER:
         b->layer(P(0), I(1), P(2), I(3), FROM(4, (size_t)I(5)), I(5), P(6), FROM(7, (size_t)I(8)), I(8),

@@ -8,7 +8,7 @@
 
 #include "kernels.h"
 
-#define BPN_MOST_ARGUMENTS 14
+#define BPN_MOST_ARGUMENTS 16
 
 enum bpn_operation {
     BPN_LIFT,

@@ -5,6 +5,7 @@
 
 #define BPN_HAS_POPCOUNT
 #include "common.h"
+#include "describe.h"
 #include "distinct.h"
 #include "link.h"
 #include "sort.h"
@@ -93,18 +94,20 @@ struct sums {
     __m256 lanes[CHUNK / 8];
 };
 
-BPN_INLINE void sum_chunk(struct sums *sums, const float *x, int F, const float *weight, int C, int rows)
+BPN_INLINE void sum_chunk(struct sums *sums, const float *start, const float *x, int F, const float *weight, int C,
+                          int rows)
 {
 #pragma GCC unroll 4
     for (int j = 0; j < CHUNK / 8; j++)
 #pragma GCC unroll 2
         for (int r = 0; r < rows; r++)
-            sums[r].lanes[j] = _mm256_mul_ps(_mm256_broadcast_ss(x + r * F), _mm256_loadu_ps(weight + 8 * j));
-    for (int k = 1; k < F; k++) {
-        weight += C;
+            sums[r].lanes[j] = start ? _mm256_loadu_ps(start + 8 * j)
+                                     : _mm256_mul_ps(_mm256_broadcast_ss(x + r * F), _mm256_loadu_ps(weight + 8 * j));
+    for (int k = start ? 0 : 1; k < F; k++) {
+        const float *row = weight + (size_t)k * (size_t)C;
 #pragma GCC unroll 4
         for (int j = 0; j < CHUNK / 8; j++) {
-            __m256 eight = _mm256_loadu_ps(weight + 8 * j);
+            __m256 eight = _mm256_loadu_ps(row + 8 * j);
             if (rows > 1)
                 __asm__("" : "+x"(eight)); /* one load for all rows: gcc would load it again as an operand of each */
 #pragma GCC unroll 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from std_msgs.msg import ColorRGBA
@@ -20,37 +22,33 @@ def markers(header, objects, colours, lifetime: float, gone=()) -> MarkerArray:
     seconds = int(lifetime)
     duration = Duration(sec=seconds, nanosec=int((lifetime - seconds) * 1e9))
     array = [Marker(header=header, ns=ns, id=i, action=Marker.DELETE) for i in gone for ns, _ in _NAMESPACES]
+    # A copy that shares what all have is many times as fast as a new one, which makes ten messages of its own.
+    box, name = (
+        Marker(header=header, ns=ns, type=shape, action=Marker.ADD, lifetime=duration) for ns, shape in _NAMESPACES
+    )
+    clear, full = ([_colour(rgb, alpha) for rgb in colours] for alpha in (0.4, 1.0))
+    name.scale = Vector3(z=_TEXT_HEIGHT)
     for one in objects:
-        array += (_box(header, one, colours, duration), _name(header, one, colours, duration))
+        array += (_box(copy(box), one, clear[one.label]), _name(copy(name), one, full[one.label]))
     return MarkerArray(markers=array)
 
 
-def _box(header, one, colours, duration) -> Marker:
+def _box(marker, one, colour) -> Marker:
     length, width, height = (float(v) for v in one.size)
     x, y, z, w = (float(v) for v in one.quaternion())
-    return _marker(
-        header, one, _NAMESPACES[0], duration,
-        pose=Pose(position=_point(one.centre), orientation=Quaternion(x=x, y=y, z=z, w=w)),
-        scale=Vector3(x=length, y=width, z=height),
-        color=_colour(colours[one.label], 0.4),
-    )  # fmt: skip
+    marker.id, marker.color = int(one.instance), colour
+    marker.pose = Pose(position=_point(one.centre), orientation=Quaternion(x=x, y=y, z=z, w=w))
+    marker.scale = Vector3(x=length, y=width, z=height)
+    return marker
 
 
-def _name(header, one, colours, duration) -> Marker:
+def _name(marker, one, colour) -> Marker:
     position = _point(one.centre)
     position.z += float(one.size[2]) / 2 + _TEXT_HEIGHT
-    return _marker(
-        header, one, _NAMESPACES[1], duration,
-        pose=Pose(position=position),
-        scale=Vector3(z=_TEXT_HEIGHT),
-        color=_colour(colours[one.label], 1.0),
-        text=f"{one.name} {one.confidence:.0%}",
-    )  # fmt: skip
-
-
-def _marker(header, one, kind, duration, **rest) -> Marker:
-    ns, shape = kind
-    return Marker(header=header, ns=ns, id=int(one.instance), type=shape, action=Marker.ADD, lifetime=duration, **rest)
+    marker.id, marker.color = int(one.instance), colour
+    marker.pose = Pose(position=position)
+    marker.text = f"{one.name} {one.confidence:.0%}"
+    return marker
 
 
 def _point(xyz) -> Point:

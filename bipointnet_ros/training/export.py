@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bipointnet_ros.core import bits, crops, kernels, model_file
+from bipointnet_ros.core import bits, crops, features, kernels, model_file
 from bipointnet_ros.core.aggregation import BUCKETS, bucket_deltas
 from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION
 from bipointnet_ros.core.model_file import Model
@@ -191,6 +191,9 @@ def export(folder, out, facts: dict | None = None, say=lambda line: None, object
     """
     out = Path(out)
     net, model, answer = _taken(folder, out.stem) if Path(folder).is_file() else _packed(folder, out.stem, say)
+    if model.blueprint.task == SEGMENTATION and model.blueprint.inputs != features.ordered(model.blueprint.inputs):
+        model = by_level(model)
+        answer = golden(model)
     model = replace(model, training={**model.training, **(facts or {})})
     if objects:
         _, own, more = _packed(objects, out.stem, say)
@@ -202,6 +205,14 @@ def export(folder, out, facts: dict | None = None, say=lambda line: None, object
     weights = model.blueprint.weights() + (model.objects.blueprint.weights() if model.objects else 0)
     say(f"{out}: {out.stat().st_size} bytes, {weights} weights")
     return net, model
+
+
+def by_level(model: Model) -> Model:
+    """The segmenter with its inputs in the order in which what rows share comes first: the same but for rounding."""
+    inputs, name = features.ordered(model.blueprint.inputs), f"{model.blueprint.layers[0].name}.weight"
+    weight = model.tensors[name][[model.blueprint.inputs.index(one) for one in inputs]]
+    blueprint = replace(model.blueprint, inputs=inputs)
+    return replace(model, blueprint=blueprint, tensors={**model.tensors, name: np.ascontiguousarray(weight)})
 
 
 def _packed(folder, name: str, say) -> tuple[torch.nn.Module, Model, dict]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bipointnet_ros.core import features
+from bipointnet_ros.core import features, kernels
 from bipointnet_ros.core.blueprint import Blueprint
 
 
@@ -21,7 +21,8 @@ class Batch:
 
 def batch(scans, blueprint: Blueprint) -> Batch:
     """The scans' rows one after the other; cells never reach from one scan into another."""
-    parts = [features.scene(s.xyz, s.intensity, blueprint.grid, blueprint.inputs) for s in scans]
+    backend = kernels.choose()
+    parts = [features.scene(s.xyz, s.intensity, blueprint.grid, blueprint.inputs, backend) for s in scans]
     starts = np.cumsum([0, *(len(p.features) for p in parts)])
     offsets = tuple(
         np.concatenate([[0], *(p.offsets[k][1:] + a for p, a in zip(parts, starts))]).astype(np.int32)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bipointnet_ros.core import features
+from bipointnet_ros.core import features, kernels
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter
 from bipointnet_ros.dataset import IGNORED
 from bipointnet_ros.evaluation import FEWEST_POINTS
@@ -113,7 +113,7 @@ class SceneRun(run.Run):
         self.net.eval()
         found = Confusion(self.classes)
         for one in scans:
-            seen = features.scene(one.xyz, one.intensity, self.blueprint.grid, self.blueprint.inputs)
+            seen = features.scene(one.xyz, one.intensity, self.blueprint.grid, self.blueprint.inputs, kernels.choose())
             row = self.net(torch.from_numpy(seen.features), seen.offsets).argmax(1).numpy()
             found.add(one.label, row[seen.answer])
         return found

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_ARGUMENTS 16
+#define MOST_ARGUMENTS 24
 
 union argument {
     void *p;
@@ -82,7 +82,7 @@ static void run(const struct bpn_backend *b, const struct call *call)
 {
     const union argument *a = call->argument;
     switch (call->operation) {
-    case 'L': b->lift(P(0), I(1), I(2), P(3), I(4), P(5), P(6), P(7), P(8), P(9), I(10), P(11)); break;
+    case 'L': b->lift(P(0), I(1), I(2), P(3), I(4), P(5), P(6), P(7), P(8), P(9), I(10), P(11), P(12), I(13), P(14), P(15)); break;
     case 'Y': b->layer(P(0), I(1), P(2), I(3), P(4), I(5), P(6), P(7), I(8), P(9), P(10), I(11)); break;
     case 'Z': b->layer_spans(P(0), I(1), P(2), I(3), P(4), I(5), P(6), P(7), I(8), P(9), P(10), I(11)); break;
     case 'U': b->distinct(P(0), I(1), P(2), I(3), P(4)); break;
@@ -96,6 +96,8 @@ static void run(const struct bpn_backend *b, const struct call *call)
     case 'V': b->voxels(P(0), I(1), P(2), P(3)); break;
     case 'H': b->match(P(0), I(1), P(2), I(3), P(4), I(5), P(6)); break;
     case 'K': b->link(P(0), P(1), I(2), P(3)); break;
+    case 'T': b->means(P(0), I(1), P(2), P(3), P(4), I(5), P(6), I(7), P(8), P(9), P(10)); break;
+    case 'B': b->describe(P(0), P(1), I(2), P(3), I(4), P(5), I(6), P(7), I(8), P(9), I(10), P(11), I(12), P(13), P(14), I(15), P(16), P(17), I(18), P(19), I(20)); break;
     case 'X': b->segment_max(P(0), P(1), I(2), I(3), P(4), P(5)); break;
     case 's': b->signs(P(0), I(1), I(2), P(3)); break;
     case 'g': b->gram(P(0), I(1), I(2), P(3)); break;
