@@ -13,7 +13,7 @@ from bipointnet_ros.core.reference import Reference, distance
 
 _LETTERS = {"lift": "L", "layer": "Y", "limits": "S", "dense": "D", "merge": "M", "logits": "G", "argsort": "A"}
 _LETTERS |= {"layer_spans": "Z", "distinct": "U", "farthest": "F", "voxels": "V", "match": "H", "link": "K"}
-_LETTERS |= {"means": "T", "describe": "B"}
+_LETTERS |= {"means": "T", "describe": "B", "terrain": "R"}
 _LETTERS |= {"extremes": "E", "segment_max": "X"}
 _LETTERS |= {"signs": "s", "gram": "g", "inside": "i", "scatter": "c", "selected": "e"}
 
@@ -267,6 +267,12 @@ def _scan(recorder, rng):
     recorder.record("describe", [mean, *where, *tables], [10, 11])
 
 
+def _terrain(recorder, rng):
+    low = rng.normal(size=rng.integers(1, 40, 2)).astype(np.float32)
+    low[rng.random(low.shape) < 0.5] = np.inf
+    recorder.record("terrain", [low, 0.5, 0.1, np.zeros_like(low)], [3])
+
+
 def _some(rng, count):
     """(count,) int32: the places of some of so many inputs, in any order; -1 for the others."""
     chosen = np.flatnonzero(rng.random(count) < 0.7)
@@ -276,4 +282,4 @@ def _some(rng, count):
 
 
 _CASES = (_lift, _layer, _spans, _distinct, _limits, _dense, _merge, _logits)
-_CASES += (_argsort, _farthest, _voxels, _match, _link, _scan, _extremes, _segment_max, _packed_rows, _chosen)
+_CASES += (_argsort, _farthest, _voxels, _match, _link, _scan, _terrain, _extremes, _segment_max, _packed_rows, _chosen)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bipointnet_ros import dataset
-from bipointnet_ros.core import ground, points
+from bipointnet_ros.core import ground, points, terrain
 
 DRIVE = Path(__file__).parent.parent / "demo" / "drive" / "pandaset_002_44-55.npz"
 
@@ -111,14 +111,14 @@ def test_envelope_is_the_least_sum_of_value_and_rise_times_distance():
     grid = np.where(rng.random((9, 7)) < 0.5, np.inf, rng.uniform(0, 3, (9, 7))).astype(np.float32)
     i, j = np.mgrid[:9, :7]
     slow = np.array([[(grid + 0.3 * (np.abs(i - a) + np.abs(j - b))).min() for b in range(7)] for a in range(9)])
-    np.testing.assert_allclose(ground.envelope(grid, 0.3), slow, rtol=1e-5)
+    np.testing.assert_allclose(terrain.envelope(grid, 0.3), slow, rtol=1e-5)
 
 
 def test_filled_keeps_what_is_known_and_fills_the_rest():
     value = np.zeros((8, 8), np.float32)
     value[2, 3] = 5.0
     weight = (value > 0).astype(np.float32)
-    np.testing.assert_allclose(ground.filled(value, weight), 5.0, rtol=1e-5)
+    np.testing.assert_allclose(terrain.filled(value, weight), 5.0, rtol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(32, 24), (5, 3), (1, 9), (1, 1)])

@@ -314,6 +314,15 @@ def test_argsort_is_stable(backend, n, shift):
     same(backend, "argsort", [keys, None], [(1, (n,), np.int32)])
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 1), (2, 2), (5, 3), (67, 33), (64, 64)])
+@pytest.mark.parametrize("known", [0.0, 0.1, 0.9, 1.0])
+def test_terrain(backend, shape, known):
+    rng = np.random.default_rng(shape)
+    low = rng.normal(0.0, 0.3, shape).astype(np.float32)
+    low[rng.random(shape) >= known] = np.inf
+    same(backend, "terrain", [low, 0.3, 0.1, None], [(3, shape, np.float32)])
+
+
 @pytest.mark.parametrize("n, wide", [(0, 5), (1, 5), (2, 2), (300, 40), (900, 30), (2000, 2000)])
 @pytest.mark.parametrize("reach", [(1, 2), (2, 26), (900, 1024)])
 def test_link(backend, n, wide, reach):

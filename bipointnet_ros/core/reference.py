@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bipointnet_ros.core import descriptors
+from bipointnet_ros.core import descriptors, terrain
 from bipointnet_ros.core.bits import pack_bits
 
 VOXEL_REACH = 2**20  # voxels from the origin
@@ -192,6 +192,10 @@ class Reference:
         answer[order] = np.repeat(np.arange(len(mean), dtype=np.int32), np.diff(voxel))
         for k, value in enumerate((x, y, z, over)):
             mean[:, k] = descriptors.total(value, voxel) / np.diff(voxel)
+
+    def terrain(self, low, rise: float, tolerance: float, out):
+        """out (X, Y) float32 [m]: ``terrain.through`` of the map low (X, Y), inf where nothing is known."""
+        out[:] = terrain.through(low, rise, tolerance)
 
     def describe(self, mean, voxel, block, pillar, column, cube, place, ratio, sizes, wanted, shared, own):
         """``descriptors.DESCRIBED`` of rows mean (n, 4) of cells, starts each: what the rows of a cube share to the

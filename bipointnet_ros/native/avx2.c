@@ -37,6 +37,7 @@ const struct bpn_backend bpn_avx2 = {
     .link = bpn_link,
     .means = bpn_means,
     .describe = bpn_describe,
+    .terrain = bpn_terrain,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
     .signs = signs,

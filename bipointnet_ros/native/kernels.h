@@ -98,6 +98,10 @@ struct bpn_backend {
                      const int32_t *place, int32_t ratio, const float *sizes, void *scratch, int32_t bits,
                      const int32_t *wanted, float *shared, int32_t G, float *own, int32_t F);
 
+    /* out (X, Y): the map through the cells of low (X, Y), inf where nothing is known, that lie within the tolerance of the
+     * lower envelope of slope rise per cell. scratch 4 X Y + 4 X + 4 Y + 256 floats. */
+    void (*terrain)(const float *low, int32_t X, int32_t Y, const float *rise_and_tolerance, float *scratch, float *out);
+
     /* Training: per (group, channel) the smallest distance and the first row that attains it. x (n, W), weight (C, W),
      * W <= 4, no group empty; scratch BPN_PREPARED_BYTES(C, W) bytes; value, row (S, C). */
     void (*extremes)(const uint64_t *x, const uint64_t *weight, const int32_t *offsets, int32_t S, int32_t C, int32_t W,

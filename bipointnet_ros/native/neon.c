@@ -5,6 +5,7 @@
 #include "distinct.h"
 #include "link.h"
 #include "sort.h"
+#include "terrain.h"
 #include "voxels.h"
 
 #include <arm_neon.h>
@@ -163,6 +164,7 @@ const struct bpn_backend bpn_neon = {
     .link = bpn_link,
     .means = bpn_means,
     .describe = bpn_describe,
+    .terrain = bpn_terrain,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
     .signs = signs,

@@ -4,6 +4,7 @@
 #include "distinct.h"
 #include "link.h"
 #include "sort.h"
+#include "terrain.h"
 #include "voxels.h"
 
 /* Slices (slices.h). */
@@ -142,6 +143,7 @@ const struct bpn_backend bpn_portable = {
     .link = bpn_link,
     .means = bpn_means,
     .describe = bpn_describe,
+    .terrain = bpn_terrain,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
     .signs = signs,

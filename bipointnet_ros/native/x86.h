@@ -9,6 +9,7 @@
 #include "distinct.h"
 #include "link.h"
 #include "sort.h"
+#include "terrain.h"
 #include "voxels.h"
 
 /* Slices (slices.h). */
