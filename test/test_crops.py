@@ -17,7 +17,21 @@ def turned(xyz, angle):
 
 def test_extents_are_those_of_the_thing_in_metres_by_logarithm():
     row = crops.rows([box(4.0, 1.8, 1.5)], 64)[0, 0]
-    assert np.exp(2.0 * row[3:]) == pytest.approx([4.0, 1.8, 1.5], rel=0.1)
+    assert np.exp(2.0 * row[3:6]) == pytest.approx([4.0, 1.8, 1.5], rel=0.1)
+
+
+def test_bands_tell_how_far_the_points_spread_at_each_height():
+    """A post 0.2 m thick to 1 m, and on it a board of 2 by 0.6 m from 1 to 1.5 m."""
+    post, board = box(0.2, 0.2, 1.0) + np.float32([0, 0, 0.5]), box(2.0, 0.6, 0.4) + np.float32([0, 0, 1.25])
+    row = dict(zip(crops.INPUTS, crops.rows([box(9, 9, 9), np.concatenate([post, board])], 64)[1, 0]))
+    for name, width in (("along0", 0.2), ("across1", 0.2), ("along2", 2.0), ("across2", 0.6)):
+        assert row[name] == pytest.approx(width / np.sqrt(12), rel=0.1)
+    assert row["along3"] == row["across5"] == 0.0
+
+
+def test_a_network_may_want_no_bands():
+    plain, all_of_them = (crops.rows([box(4.0, 1.8, 1.5)], 64, inputs) for inputs in (crops.PLAIN, crops.INPUTS))
+    assert plain.shape == (1, 64, 6) and (plain == all_of_them[..., :6]).all()
 
 
 @pytest.mark.parametrize("angle", [0.3, 1.2, 2.9])
@@ -25,7 +39,7 @@ def test_place_and_turn_do_not_matter(angle):
     cloud = box(4.0, 1.8, 1.5)
     here = crops.rows([cloud], 64)
     there = crops.rows([turned(cloud, angle) + np.float32([60.0, -30.0, 4.0])], 64)
-    either_way = there * np.float32([-1, -1, 1, 1, 1, 1])  # the longest axis has no sign
+    either_way = there * np.float32([-1, -1] + [1] * (len(crops.INPUTS) - 2))  # the longest axis has no sign
     assert min(np.abs(here - there).max(), np.abs(here - either_way).max()) < 1e-3
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import types
 
 import fabricate
 import numpy as np
@@ -71,6 +72,42 @@ def test_clusters_of_other_scenes_are_pieces_by_class(tmp_path, capsys):
         assert {crops.NAMES[k] for k in data["labels"]} == {"pole", "other"}  # vehicles come from crops
 
 
+def test_what_a_segmenter_takes_for_objects_is_named_by_what_it_is():
+    """Instance 1 is mostly a pole, 2 half of each, 3 of what is not known; 0 is none."""
+    pole, other, unknown = crops.NAMES.index("pole"), crops.NAMES.index("other"), len(crops.NAMES)
+    instance = np.repeat([1, 2, 3, 0], 10)
+    kind = np.repeat([pole, other, pole, other, unknown, pole], [8, 2, 5, 5, 10, 10])
+    xyz = np.arange(120, dtype=np.float32).reshape(40, 3)
+    ((name, cloud),) = object_sets._taken(xyz, instance, kind)
+    assert name == "pole" and (cloud == xyz[:10]).all()
+    assert not list(object_sets._taken(xyz, np.zeros(40, int), kind))
+
+
+def test_clusters_that_a_model_finds(tmp_path, monkeypatch, capsys):
+    """What is a wall is "other", whatever it was taken for; of what is a vehicle the scene does not tell which."""
+    wall, car, floor = (things(np.random.default_rng(0), s, 1, 300)[0] for s in ((1, 1, 3), (4, 2, 1.5), (30, 30, 0)))
+    given = {"xyz": np.concatenate([wall, car + np.float32([0, 9, 0]), floor]), "offsets": [0, 900]}
+    np.savez(
+        tmp_path / "scenes.npz", **given, label=np.repeat([2, 3, 0], 300).astype(np.uint8), classes=np.array(CLASSES)
+    )
+    answer = types.SimpleNamespace(instance=np.repeat([1, 2, 0], 300))
+    monkeypatch.setattr(Pipeline, "process", lambda self, xyz, intensity: answer)
+    model, out = segmenter(tmp_path / "plain.safetensors"), tmp_path / "found.npz"
+    assert object_sets.main([str(tmp_path / "scenes.npz"), "--model", str(model), "--out", str(out)]) == 0
+    with np.load(out) as data:
+        assert [crops.NAMES[k] for k in data["labels"]] == ["other"]
+    assert object_sets.undoubting(str(model)).model.objects is None
+
+
+def test_a_thing_seen_again_and_again_is_drawn_less_often(sets):
+    cloud = {"points": np.zeros((5, 9, 3), np.float32), "labels": np.zeros(5, int), "classes": np.array(["car"])}
+    np.savez(sets / "seen.npz", **cloud, thing=[7, 7, 7, 7, 3])
+    assert train_objects.load([f"{sets}/seen.npz"], [2]).weight.tolist() == [1.0] * 4 + [2.0]
+    np.savez(sets / "seen.npz", **cloud, thing=[7])
+    with pytest.raises(train_objects.data.DataError, match="5 clusters"):
+        train_objects.load([f"{sets}/seen.npz"], [1])
+
+
 def test_varied_clusters_stay_clusters():
     rng = np.random.default_rng(0)
     cloud = things(rng, (4, 2, 1.5), 1, 200)[0]
@@ -134,9 +171,9 @@ def test_wrong_files_are_one_sentence(sets, change, capsys):
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
-@pytest.fixture
-def naming(tmp_path):
-    own = fabricate.model(vanilla(len(crops.NAMES), (8, 16, 32, 16, 16), crops.INPUTS), points=32)
+@pytest.fixture(params=[crops.PLAIN, crops.INPUTS], ids=["plain", "bands"])
+def naming(tmp_path, request):
+    own = fabricate.model(vanilla(len(crops.NAMES), (8, 16, 32, 16, 16), request.param), points=32)
     own = dataclasses.replace(own, classes=crops.NAMES, normalisation="metric", training={})
     return str(segmenter(tmp_path / "naming.safetensors", own))
 

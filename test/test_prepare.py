@@ -158,6 +158,8 @@ def test_crops_keep_an_instance_on_one_side(folder):
     train = written(folder / "out", "crops", "train")
     assert train.points.shape[1:] == (1024, 3) and set(train.labels) <= {0, 2}
     assert len(np.unique(train.points[0], axis=0)) == 25  # all of the crop, repeated
+    things = [name for name, h, k in zip(instance, held, known) if k and not h]
+    assert (out["crops_train"]["thing"] == np.unique(instance).searchsorted(things)).all()
 
 
 def test_lidarnet_stands_upright_in_metres_and_copies_stay_together(folder):

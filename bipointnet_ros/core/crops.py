@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import numpy as np
 
-INPUTS = ("x", "y", "z", "length", "width", "height")
 NAMES = ("car", "large", "pedestrian", "cycle", "pole", "vegetation", "other")
+BANDS = 6  # of height, from the lowest point up; the last has no end
+PLAIN = ("x", "y", "z", "length", "width", "height")
+INPUTS = (*PLAIN, *(f"{axis}{band}" for axis in ("along", "across") for band in range(BANDS)))
 
 _SCALE = 2.5  # m: what 1 means along x, y and z
 _FARTHEST = 3.0  # times that
 _LONGEST = 12.0  # m: larger is all the same
+_BAND = 0.5  # m
+_WIDEST = 2.0  # m
 
 
-def rows(clouds, count: int) -> np.ndarray:
-    """Clusters (n_i, 3) float32 level [m], n_i >= 1 -> (B, count, 6) float32, each in about -1..1.
+def rows(clouds, count: int, inputs=INPUTS) -> np.ndarray:
+    """Clusters (n_i, 3) float32 level [m], n_i >= 1 -> (B, count, F) float32, each in about -1..1.
 
-    x, y from the middle of the cluster along and across its longest axis, z from its lowest point; the logarithms of
-    its length, width and height, the same in every row. Of each cluster ``count`` points, evenly over their order.
+    inputs: ``PLAIN`` or all ``INPUTS``. x, y from the middle of the cluster along and across its longest axis,
+    z from its lowest point. The others are the same in every row: the logarithms of its length, width and height, and
+    how far its points spread along and across in each band of height. Of each cluster ``count`` points, evenly over
+    their order.
     """
     size = np.array([len(cloud) for cloud in clouds])
     start = np.cumsum(size) - size
@@ -28,9 +34,11 @@ def rows(clouds, count: int) -> np.ndarray:
     drawn = start[:, None] + np.arange(count) * size[:, None] // count
     middle = (low + high) / np.float32(2.0)
     middle[:, 2] = low[:, 2]
-    out = np.empty((len(size), count, len(INPUTS)), np.float32)
+    out = np.empty((len(size), count, len(inputs)), np.float32)
     out[..., :3] = np.clip((xyz[drawn] - middle[:, None]) / np.float32(_SCALE), -_FARTHEST, _FARTHEST)
-    out[..., 3:] = np.log(np.clip(high - low, 0.05, _LONGEST))[:, None] / np.float32(2.0)
+    out[..., 3:6] = np.log(np.clip(high - low, 0.05, _LONGEST))[:, None] / np.float32(2.0)
+    if inputs == INPUTS:
+        out[..., 6:] = _profile(xyz, low[:, 2], size)[:, None]
     return out
 
 
@@ -43,3 +51,16 @@ def _aligned(xyz, start, size) -> tuple[np.ndarray, np.ndarray]:
     c, s = (np.repeat(f(angle), size).astype(np.float32) for f in (np.cos, np.sin))
     xyz[:, 0], xyz[:, 1] = x * c + y * s, y * c - x * s
     return np.minimum.reduceat(xyz, start), np.maximum.reduceat(xyz, start)
+
+
+def _profile(xyz, bottom, size) -> np.ndarray:
+    """(B, 2 BANDS) standard deviations [m] of x and then of y in each band of height; 0 where a band has no points."""
+    clusters = len(size)
+    band = np.minimum((xyz[:, 2] - np.repeat(bottom, size)) * np.float32(1.0 / _BAND), BANDS - 1).astype(np.int64)
+    cell = band + np.repeat(np.arange(clusters) * BANDS, size)
+    count = np.maximum(np.bincount(cell, minlength=clusters * BANDS), 1)
+    out = np.empty((2, clusters * BANDS))
+    for k, value in enumerate(xyz.T[:2]):
+        mean, square = (np.bincount(cell, v, clusters * BANDS) / count for v in (value, value * value))
+        out[k] = np.sqrt(np.maximum(square - mean * mean, 0.0))
+    return np.minimum(out.reshape(2, clusters, BANDS).swapaxes(0, 1).reshape(clusters, -1), _WIDEST)

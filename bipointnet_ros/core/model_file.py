@@ -219,7 +219,7 @@ def _classifier(metadata, blueprint: Blueprint, name: str) -> Model | None:
     _need(isinstance(facts, dict) and set(facts) == expected, f"{_OBJECTS} must be an object of {sorted(expected)}")
     own = Blueprint.from_json(facts["blueprint"])
     _need(
-        own.task == CLASSIFICATION and own.grid is None and own.inputs == crops.INPUTS,
+        own.task == CLASSIFICATION and own.grid is None and own.inputs in (crops.PLAIN, crops.INPUTS),
         f"the classifier of objects must be a classification network without a grid, of {', '.join(crops.INPUTS)}",
     )
     _check_classes(facts["classes"], own)

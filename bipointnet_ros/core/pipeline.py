@@ -118,7 +118,7 @@ class Pipeline:
         if self._naming is None:
             raise CloudError(f"expected a model that names objects, got '{self.model.name}': export one with --objects")
         model = self._naming.model
-        logits = self._naming.classify(crops.rows(clouds, model.points))
+        logits = self._naming.classify(crops.rows(clouds, model.points, model.blueprint.inputs))
         power = np.exp(logits - logits.max(1, keepdims=True))
         return [dict(zip(model.classes, row.tolist())) for row in power / power.sum(1, keepdims=True)]
 

@@ -158,8 +158,8 @@ def golden(model: Model, seed: int = 0) -> dict[str, np.ndarray]:
     """Synthetic input and the reference backend's answer to it: input, logits, label (argmax), and offsets0, ..."""
     rng = np.random.default_rng(seed)
     network, blueprint = Network(model, kernels.choose("numpy")), model.blueprint
-    if blueprint.inputs == crops.INPUTS:
-        rows = rng.standard_normal((8, model.points, len(crops.INPUTS))).astype(np.float32)
+    if blueprint.inputs in (crops.PLAIN, crops.INPUTS):
+        rows = rng.standard_normal((8, model.points, len(blueprint.inputs))).astype(np.float32)
         logits, cells = network.classify(rows), {}
     elif blueprint.grid is None:
         stretch = rng.uniform(0.1, 1.0, (8, 1, 3))

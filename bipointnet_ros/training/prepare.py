@@ -2,10 +2,11 @@
 
     python -m bipointnet_ros.training.prepare NAME SRC DST      NAME: modelnet40 pandaset ika semantickitti ...
 
-Objects: points (S, N, 3) float32, labels (S,) int64 into classes. Scenes: xyz (P, 3) float32 [m] with z up, offsets
-(F + 1,) int32, label (P,) uint8 into classes or 255 = ignored, intensity (P,) float32 in 0..1, and where the set has
-boxes: boxes (B, 7) float32 x y z l w h yaw, box_frame (B,) int32, box_class (B,) uint8, and where things are followed
-box_track (B,) int32 and stamp (F,) float64 [s]. Files: DST/NAME_SPLIT.npz.
+Objects: points (S, N, 3) float32, labels (S,) int64 into classes, and where things were seen again thing (S,) int32,
+their numbers. Scenes: xyz (P, 3) float32 [m] with z up, offsets (F + 1,) int32, label (P,) uint8 into classes or 255 =
+ignored, intensity (P,) float32 in 0..1, and where the set has boxes: boxes (B, 7) float32 x y z l w h yaw, box_frame
+(B,) int32, box_class (B,) uint8, and where things are followed box_track (B,) int32 and stamp (F,) float64 [s].
+Files: DST/NAME_SPLIT.npz.
 """
 
 from __future__ import annotations
@@ -103,11 +104,12 @@ def crops(folder):
     raw = load(folder, "lidar_object_crops.npz", *names)
     table = translation(raw["classes"], _CROP_NAMES, CROP_CLASSES)[raw["labels"]]
     held = np.array([zlib.crc32(name.encode()) % 5 == 0 for name in text(raw["instance"])])
+    thing = np.unique(raw["instance"], return_inverse=True)[1].reshape(-1)
     xyz = raw["xyz_cm"] / np.float32(100.0)
-    yield from _ragged_objects(xyz, raw["offsets"], table, held, CROP_CLASSES)
+    yield from _ragged_objects(xyz, raw["offsets"], table, held, CROP_CLASSES, thing)
     foreign = np.array([not name.startswith("pandaset") for name in text(raw["sources"])])[raw["source"]]
     table[foreign] = IGNORED
-    own = dict(_ragged_objects(xyz, raw["offsets"], table, held, CROP_CLASSES))
+    own = dict(_ragged_objects(xyz, raw["offsets"], table, held, CROP_CLASSES, thing))
     yield "pandaset", own["train"]
 
 
@@ -120,12 +122,13 @@ def lidarnet(folder):
     return _ragged_objects(np.stack([x, -z, y], 1), raw["offsets"], raw["labels"], held, raw["classes"])
 
 
-def _ragged_objects(xyz, offsets, labels, held, classes):
+def _ragged_objects(xyz, offsets, labels, held, classes, thing=None):
     rng = np.random.default_rng(0)
     clouds = np.stack([resample(xyz[a:b], CROP_POINTS, rng) for a, b in zip(offsets[:-1], offsets[1:])])
     for split, side in (("train", ~held), ("val", held)):
         rows = side & (labels != IGNORED)
-        yield split, objects(clouds[rows], labels[rows], classes)
+        data = objects(clouds[rows], labels[rows], classes)
+        yield split, data if thing is None else {**data, "thing": thing[rows].astype(np.int32)}
 
 
 def resample(cloud: np.ndarray, count: int, rng) -> np.ndarray:

@@ -18,6 +18,7 @@ import torch
 from torch.nn import functional
 
 from bipointnet_ros import dataset
+from bipointnet_ros.arrays import read_npz
 from bipointnet_ros.core import crops
 from bipointnet_ros.core.aggregation import delta
 from bipointnet_ros.core.blueprint import vanilla
@@ -28,6 +29,7 @@ from bipointnet_ros.training.recipe import one_cycle
 
 _NAME_OF = {"bush": "vegetation"}  # a set's own name -> ours
 _FEWEST = 12  # points that thinning leaves
+_AGAIN = 0.5  # a thing that was seen n times is drawn n ** this times as often as one that was seen once
 
 
 @dataclass(frozen=True)
@@ -167,8 +169,19 @@ def load(files, counts) -> Clouds:
             raise data.DataError(f"expected classes among {', '.join(crops.NAMES)} in '{path}', got {unknown[0][:40]}")
         clouds += [np.unique(cloud, axis=0) for cloud in one.points]
         labels.append(np.array([crops.NAMES.index(name) for name in names])[one.labels])
-        weights.append(np.full(len(one), float(count)))
+        weights.append(count * _novelty(path, len(one)))
     return Clouds(clouds, np.concatenate(labels), np.concatenate(weights))
+
+
+def _novelty(path, count: int) -> np.ndarray:
+    """(count,) weight of each cluster of a file: less where its thing was seen again and again."""
+    thing = read_npz(path, ("thing",)).get("thing")
+    if thing is None:
+        return np.ones(count)
+    if thing.shape != (count,):
+        raise data.DataError(f"expected the thing of each of the {count} clusters in '{path}', got {thing.shape}")
+    _, number, seen = np.unique(thing, return_inverse=True, return_counts=True)
+    return seen[number.reshape(-1)] ** (_AGAIN - 1.0)
 
 
 def start(folder, files, counts, val, recipe: Recipe) -> ObjectRun:
