@@ -31,10 +31,12 @@ class Cells:
 
 def build(xyz: np.ndarray, grid: Grid, backend=None) -> Cells:
     """Cells of the finite points xyz (N, 3) float32 [m], N >= 1; the backend (core/kernels.py) changes speed only."""
-    index = np.floor(np.clip(xyz, -REACH, REACH) * np.float32(1.0 / grid.voxel)).astype(np.int32)
-    low = np.array([axis.min() for axis in index.T])  # three times as fast as index.min(0)
+    share = np.float32(1.0 / grid.voxel)
+    index = [np.floor(np.clip(axis, -REACH, REACH) * share).astype(np.int32) for axis in xyz.T]  # axis by axis is fast
+    low = np.array([axis.min() for axis in index])
     low[:2] -= low[:2] % grid.cells[-1]  # pillars keep their place in the world
-    index -= low
+    for axis, least in zip(index, low):
+        axis -= least
     key, radix = _key(index, grid.cells)
     order = np.empty(len(key), np.int32)
     (backend or Reference()).argsort(key, order)
@@ -44,17 +46,17 @@ def build(xyz: np.ndarray, grid: Grid, backend=None) -> Cells:
     key = key[voxel[:-1]]
     parts = [starts_of_runs(key // np.uint64(r)) for r in radix]  # runs of voxels
     column = parts[1]
-    column_xy = index[first[column[:-1]], :2] // grid.cells[0]
+    column_xy = np.stack([axis[first[column[:-1]]] for axis in index[:2]], 1) // grid.cells[0]
     scales = (parts[0], *parts[2:])
     return Cells(order, voxel, voxel[column], tuple(voxel[s] for s in scales), column_xy, low[:2])
 
 
-def _key(index: np.ndarray, cells: tuple[int, ...]):
-    """(N,) uint64 keys, and the radix that divides a key to its cube, its column, and each pillar.
+def _key(index: list[np.ndarray], cells: tuple[int, ...]):
+    """(N,) uint64 keys of x, y and z, (N,) int32 each; the radix that divides a key to its cube, column, each pillar.
 
     A key is a sum of one table entry per axis: coarse pillar, then pillar in pillar, column, cube in column, voxel.
     """
-    size = np.array([axis.max() for axis in index.T]) + 1
+    size = np.array([axis.max() for axis in index]) + 1
     x, y, z = (np.arange(s, dtype=np.uint64) for s in size)
     edge = np.uint64(cells[0])
     cubes = np.uint64(-(-int(size[2]) // cells[0]))
@@ -71,7 +73,8 @@ def _key(index: np.ndarray, cells: tuple[int, ...]):
     outer = np.uint64(cells[-1])
     keys[0] = keys[0] + x // outer * scale
     keys[1] = keys[1] + y // outer * scale * np.uint64(-(-int(size[0]) // cells[-1]))
-    return keys[0][index[:, 0]] + keys[1][index[:, 1]] + keys[2][index[:, 2]], radix
+    x, y, z = (table[axis] for table, axis in zip(keys, index))
+    return x + y + z, radix
 
 
 def starts_of_runs(keys: np.ndarray) -> np.ndarray:
