@@ -20,6 +20,11 @@ FLAGS += ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
 CPUS = os.environ.get("BIPOINTNET_QEMU_CPUS", "cortex-a72").split(",")
 SANITIZE = ["-O1", "-g", "-fno-sanitize-recover=all", "-fsanitize=address,undefined"]
 RACES = ["-O1", "-g", "-fsanitize=thread"]
+EMULATOR = "qemu-aarch64-static"
+ON_AARCH64 = {  # flags of the compiler; arguments of the emulator, which finds the libraries of sanitizers there
+    "undefined": (["-static", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"], []),
+    "address": (SANITIZE, ["-L", "/usr/aarch64-linux-gnu"]),
+}
 ROUNDS, POOL_ROUNDS = 30, "60"
 
 
@@ -32,12 +37,18 @@ def recorded(tmp_path_factory):
 
 
 def build(compiler: str, folder: Path, name: str, *flags: str) -> Path:
-    """test/native/NAME.c with the engine."""
+    """test/native/NAME.c with the engine, which is compiled once in a folder."""
+    if not list(folder.glob("*.o")):
+        compiled(folder, compiler, *flags, "-c", *SOURCES)
     program = folder / name
-    sources = [*map(str, SOURCES), str(ROOT / "test" / "native" / f"{name}.c")]
-    built = subprocess.run([compiler, *FLAGS, *flags, *sources, "-o", str(program)], capture_output=True, text=True)
-    assert built.returncode == 0, built.stderr
+    compiled(folder, compiler, *flags, *folder.glob("*.o"), ROOT / "test" / "native" / f"{name}.c", "-o", program)
     return program
+
+
+def compiled(folder: Path, compiler: str, *arguments):
+    command = [compiler, *FLAGS, *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def replay(command: list, recorded) -> set[str]:
@@ -90,15 +101,23 @@ def test_threads_share_programs_without_a_race(tmp_path, flags):
     assert done.returncode == 0 and done.stdout == "same\n", done.stdout + done.stderr
 
 
+@pytest.fixture(scope="module", params=ON_AARCH64)
+def emulated(request, tmp_path_factory):
+    """Arguments of the emulator, and the programs `replay` and `pool` for baseline ARMv8.0."""
+    compiler = "aarch64-linux-gnu-gcc"
+    if not (shutil.which(compiler) and shutil.which(EMULATOR)):
+        pytest.skip("needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static")
+    flags, arguments = ON_AARCH64[request.param]
+    folder = tmp_path_factory.mktemp(request.param)
+    return arguments, *(build(compiler, folder, name, *flags) for name in ("replay", "pool"))
+
+
 @pytest.mark.aarch64
 @pytest.mark.parametrize("cpu", CPUS)
-def test_aarch64_equals_the_reference(recorded, tmp_path, cpu):
-    """Baseline ARMv8.0 as a Cortex-A72 runs it; undefined behaviour traps."""
-    compiler, emulator = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64-static")
-    if not (compiler and emulator):
-        pytest.skip("needs gcc-aarch64-linux-gnu and qemu-user-static")
-    flags = ["-static", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
-    program = build(compiler, tmp_path, "replay", *flags)
-    assert replay([emulator, "-cpu", cpu, program], recorded) == {"neon", "portable"}
-    command = [emulator, "-cpu", cpu, build(compiler, tmp_path, "pool", *flags), POOL_ROUNDS]
-    assert subprocess.run(command, capture_output=True, text=True).stdout == "same\n"
+def test_aarch64_equals_the_reference(recorded, emulated, cpu, monkeypatch):
+    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")  # which needs ptrace, and the emulator has none
+    arguments, one_by_one, pool = emulated
+    command = [EMULATOR, "-cpu", cpu, *arguments]
+    assert replay([*command, one_by_one], recorded) == {"neon", "portable"}
+    done = subprocess.run([*command, pool, POOL_ROUNDS], capture_output=True, text=True)
+    assert done.stdout == "same\n", done.stdout + done.stderr
