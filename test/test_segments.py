@@ -210,12 +210,21 @@ def test_things_have_the_size_of_their_kind(name, long, count):
     assert len(objects) == count
 
 
-@pytest.mark.parametrize("low, high, count", [(0.0, 1.7, 1), (0.0, 0.6, 0), (1.0, 1.9, 0), (0.2, 2.6, 0)])
+@pytest.mark.parametrize("low, high, count", [(0.0, 1.7, 1), (0.0, 0.9, 0), (1.0, 1.9, 0), (0.2, 2.6, 0)])
 def test_persons_stand_on_the_ground_and_are_no_giants(low, high, count):
     xyz = np.random.default_rng(0).uniform([9, 0, low], [9.4, 0.3, high], (400, 3)).astype(np.float32)
     label = np.full(400, NAMES.index("person") + 1)
     _, objects = segments.objects(xyz, xyz[:, 2], label, np.ones(400, np.float32), NAMES)
     assert len(objects) == count
+
+
+@pytest.mark.parametrize("name, count", [("person", 0), ("vehicle", 1)])
+def test_points_that_are_less_likely_a_person_than_not_are_no_person(name, count):
+    xyz = np.random.default_rng(0).uniform([9, 0, 0], [9.9, 0.3, 1.7], (400, 3)).astype(np.float32)
+    label = np.full(400, NAMES.index(name) + 1)
+    for confidence, expected in ((0.49, count), (0.51, 1)):
+        seen = np.full(400, confidence, np.float32)
+        assert len(segments.objects(xyz, xyz[:, 2], label, seen, NAMES)[1]) == expected
 
 
 def test_what_carries_the_sensor_is_no_object():

@@ -48,8 +48,9 @@ class Kind:
     """How points of a class become objects.
 
     Points within radius + growth * range [m] of one another belong together. Things have at least so many points, begin
-    under bottom and end within top (2,) [m] over the ground, and their diagonal is shortest to longest [m]. least:
-    length and width [m] of the smallest such thing, of which a scan sees a part.
+    under bottom and end within top (2,) [m] over the ground, and their diagonal is shortest to longest [m]. sure: what
+    the confidence of a thing's points is at least, in the mean. least: length and width [m] of the smallest such thing,
+    of which a scan sees a part.
     """
 
     radius: float
@@ -59,12 +60,13 @@ class Kind:
     growth: float = 0.0
     shortest: float = 0.0
     longest: float = np.inf
+    sure: float = 0.0
     least: tuple[float, float] = (0.0, 0.0)
 
 
 KINDS = {
     "vehicle": Kind(0.3, 12, (0.5, np.inf), growth=0.007, shortest=0.8, least=(4.2, 1.8)),
-    "person": Kind(0.4, 6, (0.8, 2.2), bottom=0.8, longest=2.5, least=(0.6, 0.6)),
+    "person": Kind(0.4, 6, (1.0, 2.2), bottom=0.8, longest=2.5, sure=0.5, least=(0.6, 0.6)),
     "pole": Kind(0.4, 6, (0.8, np.inf), longest=4.0),
 }
 ANYTHING = Kind(0.5, 20, (0.3, np.inf))
@@ -87,7 +89,8 @@ def objects(xyz, height, label, confidence, names, backend=None, chances=None):
     for k, name in enumerate(names, 1):
         if name in KINDS:
             rows = np.flatnonzero((label == k) & (height > _BELOW))
-            found += [(k, name, part) for part in _things(xyz, height, rows, KINDS[name], backend)]
+            parts = _things(xyz, height, rows, KINDS[name], backend)
+            found += [(k, name, part) for part in parts if confidence[part].mean() >= KINDS[name].sure]
     if chances is None or not found:
         return _numbered(xyz, height, confidence, found)
     found = [found[i] for i in _nearest(xyz, [part for _, _, part in found])]
