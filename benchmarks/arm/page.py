@@ -13,7 +13,7 @@ and other work. `benchmarks/on_device.sh` measures on a real board and prints a 
 Each forward is recorded as the engine runs it on x86-64, run again on emulated Cortex-A53, A72 and A76 with NEON
 (ARMv8.0), and its logits compared: they are the same bit for bit. In the worst case no point of a
 random cloud fires in the pooling layer; points whose codes are equal are still done once.
-Before that, the tests of kernels run under an arm64 Python on those three, those of core on the first
+Before that, `make arm` runs the tests of kernels under an arm64 Python on those three, those of core on the first
 (`test/test_arm_python.py`).
 Of the LiDAR pipeline only the network is counted: features, ground and clusters are not in these figures.
 """
