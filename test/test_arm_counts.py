@@ -49,3 +49,26 @@ def test_the_hot_body_is_the_innermost_loop_or_the_whole_function():
     bodies = model.hot_bodies(ASSEMBLY)
     assert [line.split()[0] for line in bodies["plain"]] == ["eor"]
     assert [line.split()[0] for line in bodies["looped"]] == ["cnt", "add", "b.ne"]
+
+
+MAPS = """400000-500000 r-xp 00000000 fe:00 1 /usr/bin/python3.11
+5500000000-5500010000 r-xp 00000000 fe:00 2 /lib/aarch64-linux-gnu/libc.so.6
+5500020000-5500030000 r-xp 00000000 fe:00 3 /site/numpy/_core/_multiarray_umath.so
+5500040000-5500050000 r-xp 00000000 fe:00 4 /package/native/_engine.so
+5500060000-5500061000 rw-p 00000000 00:00 0
+"""
+
+
+def test_what_has_no_name_is_known_by_its_address():
+    import whole
+
+    symbols = [0x100, 0x200], ["lift", "layer"]
+    executed = {0x400010: 1, 0x5500000004: 2, 0x5500020004: 3, 0x5500040100: 4, 0x55000401FC: 5, 0x5500040200: 6}
+    counts = "7 PyEval\n9 0x5500060004\n" + "".join(f"{count} {hex(at)}\n" for at, count in executed.items())
+    found = whole.by_name(counts, MAPS, symbols)
+    assert found == {"Python": 8, "C library": 2, "numpy": 3, "lift": 9, "layer": 6, "others": 9}
+
+
+def test_the_rest_of_a_scan_takes_a_cycle_an_instruction():
+    boards = model.whole({"short": 1_000_000, "numpy": 3_000_000}, {}, list(model.REST))
+    assert boards["Raspberry Pi 5 (A76)"] == pytest.approx({"ours": 1 / 2.4, "rest": 3 / 2.4})

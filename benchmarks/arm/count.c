@@ -3,7 +3,8 @@
  *   gcc -O2 -shared -fPIC -fvisibility=hidden count.c -o libcount.so
  *   qemu-aarch64 -plugin ./libcount.so,out=FILE PROGRAM ...        (the dynamic build of qemu-user; only it has plugins)
  *
- * FILE gets one line a function: count and name. Only the declarations that are used are repeated here, so that no QEMU
+ * FILE gets one line a function: count and name; a block of code without a name, as of a library that the guest itself
+ * loaded, has the address of its first instruction. Only the declarations that are used are repeated here, so that no QEMU
  * headers are needed. */
 #include <stdint.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *, int o
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 const char *qemu_plugin_insn_symbol(const struct qemu_plugin_insn *);
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
 void qemu_plugin_register_atexit_cb(plugin_id, void (*)(plugin_id, void *), void *);
 
 struct function {
@@ -52,10 +54,12 @@ static struct function *find(const char *name)
 static void translated(plugin_id id, struct qemu_plugin_tb *block)
 {
     (void)id;
+    char address[24];
+    snprintf(address, sizeof address, "0x%llx", (unsigned long long)qemu_plugin_tb_vaddr(block));
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
         struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(block, i);
         const char *name = qemu_plugin_insn_symbol(instruction);
-        qemu_plugin_register_vcpu_insn_exec_inline(instruction, 0, &find(name ? name : "?")->count, 1);
+        qemu_plugin_register_vcpu_insn_exec_inline(instruction, 0, &find(name ? name : address)->count, 1);
     }
 }
 

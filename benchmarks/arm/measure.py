@@ -50,6 +50,7 @@ def main():
         folder = Path(temporary)
         files = recordings(folder)
         result = {name: measure(command, files, folder) for name, command in COMPILERS.items()}
+        result["gcc"]["scan"] = scan(COMPILERS["gcc"], folder)
     arguments.json.write_text(json.dumps(result, indent=1) + "\n")
     arguments.page.write_text(page(result))
     print(page(result))
@@ -121,6 +122,14 @@ def measure(compiler: list[str], files: dict[str, Path], folder: Path) -> dict:
     }
 
 
+def scan(compiler: list[str], folder: Path) -> dict:
+    """A whole scan: instructions by function and predicted milliseconds."""
+    import whole  # not above: it takes the compilers from here
+
+    counts = whole.counted(plugin(folder), folder / "package")
+    return {"instructions": counts, "boards": model.whole(counts, assembly(compiler, folder), [*model.REST, "others"])}
+
+
 def build(compiler: list[str], folder: Path) -> Path:
     objects = []
     for source in [*sorted(NATIVE.glob("*.c")), HERE / "forward.c"]:
@@ -139,12 +148,17 @@ def assembly(compiler: list[str], folder: Path) -> dict[str, list[str]]:
     return bodies
 
 
+def plugin(folder: Path) -> Path:
+    made = folder / "libcount.so"
+    run("gcc", "-O2", "-shared", "-fPIC", "-fvisibility=hidden", HERE / "count.c", "-o", made)
+    return made
+
+
 def counted(program: Path, recording: Path, folder: Path) -> dict[str, int]:
     """Instructions by function of one forward: those of two less those of one."""
-    plugin, by_runs = folder / "libcount.so", []
-    run("gcc", "-O2", "-shared", "-fPIC", "-fvisibility=hidden", HERE / "count.c", "-o", plugin)
+    by_runs = []
     for repetitions in (1, 2):
-        counting = ["qemu-aarch64", "-cpu", "cortex-a72", "-plugin", f"{plugin},out={folder / 'counts'}"]
+        counting = ["qemu-aarch64", "-cpu", "cortex-a72", "-plugin", f"{plugin(folder)},out={folder / 'counts'}"]
         run(*counting, program, recording, "neon", repetitions)
         lines = [line.split() for line in (folder / "counts").read_text().splitlines()]
         by_runs.append({name: int(count) for count, name in lines})

@@ -17,6 +17,8 @@ INNER = "fires22"  # up to 132 inputs of 128 rows to one channel
 UNITS = 128  # of 128 multiply-accumulates that it does for K = 128
 SHARE = 0.01  # functions with less of a forward are taken at one instruction a cycle
 ROUNDS = 100
+# What a scan executes outside of our functions, by a part of the path of its file; the first that fits.
+REST = {"numpy": "/numpy", "Python": "python3", "C library": "/lib"}
 
 
 def floor(core: str) -> float:
@@ -47,6 +49,14 @@ def boards(counts: dict[str, int], bodies: dict[str, list[str]]) -> dict[str, fl
         spent = sum(n * cycles(bodies[f], core) / len(bodies[f]) for f, n in large.items())
         rates[core] = spent + total - sum(large.values())
     return {board: rates[core] / ghz / 1e6 for board, (core, ghz) in BOARDS.items()}
+
+
+def whole(counts: dict[str, int], bodies: dict[str, list[str]], rest) -> dict[str, dict[str, float]]:
+    """Predicted milliseconds by board of a scan: of our functions as above, and of the ``rest`` at one instruction a
+    cycle, which is an assumption."""
+    ours = {name: count for name, count in counts.items() if name not in rest}
+    spent, others = boards(ours, bodies), sum(counts.values()) - sum(ours.values())
+    return {board: {"ours": spent[board], "rest": others / ghz / 1e6} for board, (_, ghz) in BOARDS.items()}
 
 
 def hot_bodies(text: str) -> dict[str, list[str]]:

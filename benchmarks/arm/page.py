@@ -15,7 +15,6 @@ Each forward is recorded as the engine runs it on x86-64, run again on emulated 
 random cloud fires in the pooling layer; points whose codes are equal are still done once.
 Before that, `make arm` runs the tests of kernels under an arm64 Python on those three, those of core on the first
 (`test/test_arm_python.py`).
-Of the LiDAR pipeline only the network is counted: features, ground and clusters are not in these figures.
 """
 PREDICTED = """
 ## Predicted milliseconds, one core
@@ -25,6 +24,15 @@ at one instruction a cycle. cortex-a57 stands for the A72 too, neoverse-n1 for A
 do {rates} multiply-accumulates a cycle on these cores (FMLA alone, modelled): the last column is that bound for the
 vanilla network. The paper measured 14.7 times the speed of its own fp32 on a Raspberry Pi 3B and a network with T-Nets;
 this column is a comparison with a bound that no fp32 kernel reaches, and it is no measurement.
+"""
+SCAN = """
+## A whole scan: predicted, **not measured**
+
+Scan 0 of the demo's drive with `lidar`, one thread, from the bytes of a PointCloud2 to those of the labelled cloud:
+conversion, filters, ground, inputs, network, objects and their names, numbers that last (`benchmarks/arm/scan.py` under
+an arm64 Python in qemu; three scans less two). ROS 2's own part, CDR and markers, is not in it. Our functions take the
+cycles modelled as above; numpy, Python and the C library are **assumed** to take one cycle an instruction on every
+core, for want of a model of them, and caches are not modelled at all.
 """
 FP32_MACS = 1024 * (3 * 64 + 64 * 128 + 128 * 1024) + 1024 * 512 + 512 * 256 + 256 * 40
 
@@ -39,6 +47,7 @@ def page(result: dict) -> str:
         parts.append(f"| {name} | " + " | ".join(f"{count / 1e6:.2f} M" for count in counts) + " |")
     parts += ["", "## The inner function: 128 rows to one channel of K = 128", "", *inner(result)]
     parts += [*predicted(next(iter(result.values())))]
+    parts += [*scan(next(iter(result.values())).get("scan"))]
     for held in result.values():
         parts += ["", f"## By function, {held['compiler']}", "", *functions(held)]
     return "\n".join(parts) + "\n"
@@ -69,6 +78,29 @@ def predicted(held: dict):
         bound = FP32_MACS / rates[core] / ghz / 1e6
         cells = [f"{ms:.2f}" for ms in own] + [f"{bound:.1f}", f"{bound / own[0]:.1f}"]
         yield f"| {board}, {ghz} | {' | '.join(cells)} |"
+
+
+def scan(held: dict | None):
+    if held is None:
+        return
+    counts = held["instructions"]
+    rest = [name for name in (*model.REST, "others") if name in counts]
+    ours = {name: count for name, count in counts.items() if name not in rest}
+    yield SCAN
+    yield f"| ours, in C | {' | '.join(rest)} | all |"
+    yield "|---" * (2 + len(rest)) + "|"
+    cells = [sum(ours.values()), *(counts[name] for name in rest), sum(counts.values())]
+    yield f"| {' | '.join(f'{count / 1e6:.0f} M' for count in cells)} |"
+    yield ""
+    large = sorted(ours, key=ours.get, reverse=True)[:12]
+    yield "Ours: " + ", ".join(f"`{name}` {ours[name] / 1e6:.1f} M" for name in large)
+    yield ""
+    yield "| board, GHz | ours [ms] | the rest, assumed [ms] | a scan [ms] | scans a second |"
+    yield "|---|---|---|---|---|"
+    for board, ms in held["boards"].items():
+        both = ms["ours"] + ms["rest"]
+        cells = [f"{ms['ours']:.0f}", f"{ms['rest']:.0f}", f"{both:.0f}", f"{1e3 / both:.1f}"]
+        yield f"| {board}, {model.BOARDS[board][1]} | {' | '.join(cells)} |"
 
 
 def functions(held: dict):
