@@ -10,6 +10,7 @@ pytestmark = pytest.mark.torch
 
 from test_training import TINY, shapes  # noqa: E402
 
+from bipointnet_ros.core import model_file  # noqa: E402
 from bipointnet_ros.training import headline, run  # noqa: E402
 from bipointnet_ros.training.recipe import Recipe  # noqa: E402
 
@@ -40,6 +41,8 @@ def test_a_series_is_trained_resumed_and_judged(few, capsys):
     assert [line.split()[0] for line in told[:4]] == ["3", "modelnet40_plain_1", "modelnet40_1", "modelnet40_twin"]
     row = told[-2].split("|")
     assert row[1].strip() == "modelnet40" and "(2)" in row[2] and float(row[3]) > 30.0
+    told = model_file.read(out / "modelnet40_1.safetensors").training["recipe"]
+    assert (told["start"], told["teacher"]) == ("modelnet40_plain_1", "teacher")  # no paths of this machine
     assert run.load(out / "modelnet40_1")[1]["recipe"]["start"] == str(out / "modelnet40_plain_1")
     assert headline.main([str(few), "--out", str(out), "--seeds", "2", "--twins"]) == 0
     assert capsys.readouterr().out.splitlines()[0].startswith("0 runs")

@@ -218,7 +218,9 @@ def by_level(model: Model) -> Model:
 def _packed(folder, name: str, say) -> tuple[torch.nn.Module, Model, dict]:
     """Network, packed model and golden answer of a run, every bit compared."""
     net, config = run.load(folder)
-    facts = {"recipe": config.get("recipe", {})}
+    recipe = config.get("recipe", {})
+    folders = {key: Path(recipe[key]).name for key in ("start", "teacher") if recipe.get(key)}
+    facts = {"recipe": {**recipe, **folders}}  # a file tells no paths of the machine that made it
     model = pack(net, name, config["classes"], config["points"], facts)
     answer = golden(model)
     for layer, share in agreement.by_layer(net, model, answer).items():

@@ -49,11 +49,22 @@ PLAIN = Recipe(
 STUDENTS = {  # run -> recipe, in the order of training; the last of each is what is exported
     "modelnet40": {
         "modelnet40_plain": PLAIN,
-        "modelnet40": replace(PLAIN, epochs=60, rate=1e-3, start="modelnet40_plain", **TAUGHT),
+        "modelnet40": replace(
+            PLAIN, epochs=60, stages=((256, 0.5), (512, 0.25), (1024, 0.25)), start="modelnet40_plain", **TAUGHT
+        ),
     },
-    "modelnet40_large": {"modelnet40_large": replace(CELLS, epochs=60, **TAUGHT)},
+    "modelnet40_small": {
+        "modelnet40_small": replace(CELLS, widths=(96, 128, 512, 256, 128), epochs=32, **TAUGHT),
+    },
+    "modelnet40_large": {"modelnet40_large": replace(CELLS, **TAUGHT)},
 }
-TWINS = {"modelnet40": {"modelnet40_twin": replace(PLAIN, method="full")}, "modelnet40_large": {}}
+TWINS = {
+    "modelnet40": {"modelnet40_twin": replace(PLAIN, method="full")},
+    "modelnet40_small": {
+        "modelnet40_small_twin": replace(CELLS, method="full", widths=(96, 128, 512, 256, 128), epochs=32)
+    },
+    "modelnet40_large": {},  # the teacher
+}
 
 
 def recipes(out: Path, models, seeds: int, twins: bool) -> dict[Path, Recipe]:
