@@ -1,6 +1,7 @@
 """Instructions of a forward on aarch64, counted under qemu: exact, so a bar that is passed once is kept."""
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +25,13 @@ def test_the_worst_case_stays_under_its_bars(tmp_path):
     assert sum(counts.values()) <= measure.BARS["forward"], counts
     inner = measure.assembly(compiler, tmp_path)[model.INNER]
     assert len(inner) / model.UNITS <= measure.BARS["per_128_macs"]
+
+
+def test_the_program_of_early_stop_still_calls_the_kernels_as_they_are():
+    if not shutil.which("gcc"):
+        pytest.skip("needs gcc")
+    source = Path(measure.__file__).with_name("early_stop.c")
+    subprocess.run(["gcc", *measure.FLAGS, "-Werror", "-fsyntax-only", source], check=True)
 
 
 ASSEMBLY = """

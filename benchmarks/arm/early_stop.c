@@ -57,7 +57,8 @@ int main(int argc, char **argv)
     float scores[40] = {0}, sum = 0;
     for (int i = atoi(argv[2]); i > 0; i--)
         for (int c = 0; c < clouds; c++) {
-            b->lift(points + (size_t)c * (size_t)n * 3, n, 3, lift, 64, lift_limit, bits64, NULL, NULL, offsets, 1, NULL);
+            b->lift(points + (size_t)c * (size_t)n * 3, n, 3, lift, 64, lift_limit, bits64, NULL, NULL, offsets, 1, NULL,
+                    NULL, 0, NULL, NULL);
             if (atoi(argv[4]))
                 b->distinct(bits64, 1, offsets, 1, span);
             b->layer_spans(bits64, 64, second, 128, second_limit, 0, bits128, NULL, 0, NULL, span, 1);
