@@ -6,7 +6,8 @@ HEAD = """# The engine against others
 
 Written by `make bench` (`benchmarks/versus.py`; the same figures: `benchmarks/bench.json`). One process, one network
 and cloud for all, engines in turn in bursts of 20 ms; least milliseconds of a call. Ours is in its worst case: no point
-reaches a limit of the pooling layer, so nothing stops early. fp32 is the same network with BatchNorm folded and ReLU;
+reaches a limit of the pooling layer, so nothing stops early; points whose codes are equal are still done once, and a
+random cloud of 4,096 points or more has many. fp32 is the same network with BatchNorm folded and ReLU;
 its logits were checked against numpy for every fp32 peer. Only ratios of one line mean something.
 """
 COLUMNS = "| points | batch | threads | {engines} | best fp32 / {best} | int8 / {best} |"
