@@ -1,5 +1,6 @@
 """Shipped models: each answers its golden input bit for bit on every backend, without torch, and has its card."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,11 @@ def test_card_says_what_a_user_must_know(name):
     card = (FOLDER / f"{name}.md").read_text()
     for heading in ("Data", "Licence", "Command", "Numbers", "Limits"):
         assert f"## {heading}" in card
-    assert {"data", "licence", "command", "seed"} <= set(model_file.read(FOLDER / f"{name}.safetensors").training)
+    path = FOLDER / f"{name}.safetensors"
+    training = model_file.read(path).training
+    assert {"data", "licence", "command", "seed"} <= set(training)
+    assert f"{path.stat().st_size:,} bytes" in card
+    assert '"/' not in json.dumps(training), "a path of the machine that trained it"
 
 
 def test_modelnet40_is_the_vanilla_network_in_172000_bytes():
