@@ -23,7 +23,7 @@ def few(tmp_path, monkeypatch):
     taught = replace(SMALL, teacher="teacher", start="modelnet40_plain", average=0.9)
     monkeypatch.setattr(headline, "TEACHER", replace(SMALL, method="full"))
     monkeypatch.setattr(headline, "STUDENTS", {"modelnet40": {"modelnet40_plain": SMALL, "modelnet40": taught}})
-    monkeypatch.setattr(headline, "TWINS", {"modelnet40": {"modelnet40_twin": replace(SMALL, method="full")}})
+    monkeypatch.setattr(headline, "TWINS", {"modelnet40": ("modelnet40_twin", replace(SMALL, method="full"))})
     for seed, part in enumerate(("train", "val", "test")):
         objects = shapes(96, seed=seed)
         facts = {"points": objects.points, "labels": objects.labels, "classes": np.array(objects.classes)}

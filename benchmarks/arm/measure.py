@@ -156,9 +156,9 @@ def plugin(folder: Path) -> Path:
 
 def counted(program: Path, recording: Path, folder: Path) -> dict[str, int]:
     """Instructions by function of one forward: those of two less those of one."""
-    by_runs = []
+    by_runs, counter = [], plugin(folder)
     for repetitions in (1, 2):
-        counting = ["qemu-aarch64", "-cpu", "cortex-a72", "-plugin", f"{plugin(folder)},out={folder / 'counts'}"]
+        counting = ["qemu-aarch64", "-cpu", "cortex-a72", "-plugin", f"{counter},out={folder / 'counts'}"]
         run(*counting, program, recording, "neon", repetitions)
         lines = [line.split() for line in (folder / "counts").read_text().splitlines()]
         by_runs.append({name: int(count) for count, name in lines})

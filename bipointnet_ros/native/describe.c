@@ -7,7 +7,7 @@
 #define TALL 0.5f
 #define TERMS 10 /* n x y z xx yy zz xy xz yz */
 
-/* Inputs in the order of core/features.py. */
+/* Inputs in the order of core/descriptors.py. */
 enum { BLOCK_INPUTS = 3, PILLAR_INPUTS = 12, COLUMN_INPUTS = 13, CUBE_INPUTS = 6, SHARED = 34, OWN = 10 };
 
 static double log_of(double v)
@@ -139,7 +139,7 @@ static void extent_of(float high, float low, int32_t count, float *out)
 
 /* Cells of a plane found by their place. */
 struct plane_cells {
-    const int32_t *place; /* x y of each step-th pair, divided by ratio */
+    const int32_t *place; /* x y of each */
     int32_t *slots, bits;
 };
 

@@ -44,8 +44,7 @@ PLAIN = Recipe(
     smoothing=0.2,
     average=0.998,
 )
-
-
+SMALL = replace(CELLS, widths=(96, 128, 512, 256, 128), epochs=32)
 STUDENTS = {  # run -> recipe, in the order of training; the last of each is what is exported
     "modelnet40": {
         "modelnet40_plain": PLAIN,
@@ -53,17 +52,13 @@ STUDENTS = {  # run -> recipe, in the order of training; the last of each is wha
             PLAIN, epochs=60, stages=((256, 0.5), (512, 0.25), (1024, 0.25)), start="modelnet40_plain", **TAUGHT
         ),
     },
-    "modelnet40_small": {
-        "modelnet40_small": replace(CELLS, widths=(96, 128, 512, 256, 128), epochs=32, **TAUGHT),
-    },
+    "modelnet40_small": {"modelnet40_small": replace(SMALL, **TAUGHT)},
     "modelnet40_large": {"modelnet40_large": replace(CELLS, **TAUGHT)},
 }
-TWINS = {
-    "modelnet40": {"modelnet40_twin": replace(PLAIN, method="full")},
-    "modelnet40_small": {
-        "modelnet40_small_twin": replace(CELLS, method="full", widths=(96, 128, 512, 256, 128), epochs=32)
-    },
-    "modelnet40_large": {},  # the teacher
+TWINS = {  # run and recipe
+    "modelnet40": ("modelnet40_twin", replace(PLAIN, method="full")),
+    "modelnet40_small": ("modelnet40_small_twin", replace(SMALL, method="full")),
+    "modelnet40_large": ("teacher", TEACHER),
 }
 
 
@@ -73,7 +68,7 @@ def recipes(out: Path, models, seeds: int, twins: bool) -> dict[Path, Recipe]:
     for model in models:
         for seed in range(seeds):
             named |= {f"{run}_{seed}": _of_seed(recipe, seed) for run, recipe in STUDENTS[model].items()}
-        named |= TWINS[model] if twins else {}
+        named |= [TWINS[model]] if twins else []
     return {out / name: _placed(out, recipe) for name, recipe in named.items()}
 
 
@@ -109,7 +104,7 @@ def table(out: Path, models, seeds: int, test) -> str:
     """Markdown: accuracy on the test split of each model over the seeds, and of its full-precision twin."""
     lines = ["| model | 1-bit, packed | full precision |", "|---|---|---|"]
     for model in models:
-        twin = out / ("teacher" if model == "modelnet40_large" else f"{model}_twin")
+        twin = out / TWINS[model][0]
         full = [_twin(twin, test)] if series.result(twin).is_file() else []
         lines.append(f"| {model} | {cell([judged(out, model, s, test) for s in range(seeds)])} | {cell(full)} |")
     return "\n".join(lines) + "\n"
