@@ -11,7 +11,7 @@
  *
  * Before the include: PLANE_BYTES; CARRY(a, b, x, c), the carry of a + b + c where x = a ^ b; ANY(p), is any bit set;
  * where they help the compiler: ORDER(pointer, plane), no load from pointer before plane is known; OPAQUE(pointer), add
- * no constant to pointer ahead of time. */
+ * no constant to pointer ahead of time; SPREAD(bytes), do not compute with one byte and spread the result instead. */
 #ifndef BPN_SLICES_H
 #define BPN_SLICES_H
 
@@ -22,12 +22,17 @@
 #define OPAQUE(pointer)
 #endif
 
+#ifndef SPREAD
+#define SPREAD(bytes)
+#endif
+
 #define LANES (8 * PLANE_BYTES)
 #define SLICE_WORDS (PLANE_BYTES / 8)
 #define MOST_WAITING 16
 
 typedef uint64_t plane __attribute__((vector_size(PLANE_BYTES)));
 typedef uint8_t plane_bytes __attribute__((vector_size(PLANE_BYTES)));
+typedef int8_t signed_bytes __attribute__((vector_size(PLANE_BYTES)));
 
 /* A sum of six inputs: ones + 2 twos + 4 fours. */
 struct sum6 {
@@ -133,14 +138,15 @@ BPN_INLINE int join2(plane *acc, plane *wait, int count, const struct sum6 *a, c
  * is returned: [distance >= limit]. 1 <= limit <= 255, distance <= 252; groups is a constant of the caller. */
 BPN_INLINE plane sum_up(plane acc[8], const struct slices *slices, const uint16_t *code, uint8_t limit, int groups)
 {
-    const plane_bytes start = (plane_bytes){0} + (uint8_t)(0 - limit);
+    plane_bytes start = (plane_bytes){0} + (uint8_t)(0 - limit);
     const struct sum6(*table)[64] = slices->table;
     struct seven t32, t16, t8; /* carries of the binary digits of groups */
     plane wait[MOST_WAITING];
     int count = 0;
+    SPREAD(start);
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; i++)
-        acc[i] = (plane)((start & (uint8_t)(1 << i)) != 0);
+    for (int i = 7; i >= 0; i--, start += start) /* the highest bit is the sign */
+        acc[i] = (plane)((signed_bytes)start < 0);
     if (groups & 32)
         t32 = take32(acc, table, code);
     table += groups & 32, code += groups & 32;

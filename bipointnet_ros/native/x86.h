@@ -14,6 +14,7 @@
 
 /* Slices (slices.h). */
 #define PLANE_BYTES 32
+#define SPREAD(bytes) __asm__("" : "+x"(bytes))
 #define ANY(p) !_mm256_testz_si256((__m256i)(p), (__m256i)(p))
 #include "farthest.h"
 #include "slices_train.h"
