@@ -13,7 +13,7 @@ from bipointnet_ros.core.reference import Reference, distance
 
 _LETTERS = {"lift": "L", "layer": "Y", "limits": "S", "dense": "D", "merge": "M", "logits": "G", "argsort": "A"}
 _LETTERS |= {"layer_spans": "Z", "distinct": "U", "farthest": "F", "voxels": "V", "match": "H", "link": "K"}
-_LETTERS |= {"means": "T", "describe": "B", "terrain": "R"}
+_LETTERS |= {"means": "T", "describe": "B", "terrain": "R", "rectangles": "Q"}
 _LETTERS |= {"extremes": "E", "segment_max": "X"}
 _LETTERS |= {"signs": "s", "gram": "g", "inside": "i", "scatter": "c", "selected": "e"}
 
@@ -273,6 +273,15 @@ def _terrain(recorder, rng):
     recorder.record("terrain", [low, 0.5, 0.1, np.zeros_like(low)], [3])
 
 
+def _rectangles(recorder, rng):
+    runs = int(rng.integers(1, 9))
+    starts = np.cumsum([0, *rng.integers(1, 400, runs)]).astype(np.int32)
+    xyz, angle = rng.normal(size=(starts[-1], 3)).astype(np.float32), rng.uniform(0.0, 1.5, rng.integers(1, 33))
+    turns = np.stack([np.cos(angle), np.sin(angle)], 1).astype(np.float32)
+    outputs = [np.zeros(runs, np.int32), np.zeros((runs, 4), np.float32)]
+    recorder.record("rectangles", [xyz, starts, turns, *outputs], [3, 4])
+
+
 def _some(rng, count):
     """(count,) int32: the places of some of so many inputs, in any order; -1 for the others."""
     chosen = np.flatnonzero(rng.random(count) < 0.7)
@@ -282,4 +291,5 @@ def _some(rng, count):
 
 
 _CASES = (_lift, _layer, _spans, _distinct, _limits, _dense, _merge, _logits)
-_CASES += (_argsort, _farthest, _voxels, _match, _link, _scan, _terrain, _extremes, _segment_max, _packed_rows, _chosen)
+_CASES += (_argsort, _farthest, _voxels, _match, _link, _scan, _terrain, _rectangles)
+_CASES += (_extremes, _segment_max, _packed_rows, _chosen)

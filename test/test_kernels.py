@@ -323,6 +323,32 @@ def test_terrain(backend, shape, known):
     same(backend, "terrain", [low, 0.3, 0.1, None], [(3, shape, np.float32)])
 
 
+@pytest.mark.parametrize("sizes", [[1], [1, 2, 128], [129, 1, 3], [5000, 256, 257, 7]])
+@pytest.mark.parametrize("turns", [1, 30, 32])
+def test_rectangles(backend, sizes, turns):
+    rng = np.random.default_rng(sizes)
+    starts, angle = np.cumsum([0, *sizes]).astype(np.int32), np.radians(np.arange(turns) * 2.9)
+    xyz = (rng.normal(size=(starts[-1], 3)) * [4.0, 0.7, 1.0] + [60.0, -9.0, 0.0]).astype(np.float32)
+    xyz[::3] = np.round(xyz[::3])  # many in one place
+    arguments = [xyz, starts, np.stack([np.cos(angle), np.sin(angle)], 1).astype(np.float32), None, None]
+    same(backend, "rectangles", arguments, [(3, (len(sizes),), np.int32), (4, (len(sizes), 4), np.float32)])
+
+
+def test_rectangles_by_hand(backend):
+    """Two sides of a rectangle that is turned by the second of three turns."""
+    side = np.linspace(0.0, 1.0, 20)
+    u, v = np.r_[4.0 * side, np.zeros(20)], np.r_[np.zeros(20), -2.0 * side]
+    c, s = 0.8, 0.6
+    xyz, starts = np.c_[u * c - v * s, u * s + v * c, u].astype(np.float32), np.int32([0, 40])
+    turn, extents = np.zeros(1, np.int32), np.zeros((1, 4), np.float32)
+    backend.rectangles(xyz, starts, np.float32([[1, 0], [c, s], [0.6, 0.8]]), turn, extents)
+    assert turn[0] == 1
+    np.testing.assert_allclose(extents[0], [0.0, 4.0, -2.0, 0.0], atol=1e-5)
+    for turns in (0, 33):
+        with pytest.raises(ValueError, match=f"turns must be 1 to 32, got {turns}"):
+            backend.rectangles(xyz, starts, np.zeros((turns, 2), np.float32), turn, extents)
+
+
 @pytest.mark.parametrize("n, wide", [(0, 5), (1, 5), (2, 2), (300, 40), (900, 30), (2000, 2000)])
 @pytest.mark.parametrize("reach", [(1, 2), (2, 26), (900, 1024)])
 def test_link(backend, n, wide, reach):

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from bipointnet_ros.core.reference import Reference
+
 _ON_GROUND = 0.6  # m: a thing whose lowest point is nearer to the ground stands on it
-_ANGLES = np.radians(np.arange(0.0, 90.0, 3.0)).astype(np.float32)
-_YAW_POINTS = 128  # of an object tell its yaw
-_NEAREST = 0.05  # m: closer to an edge of the box counts no more
+_ANGLES = np.radians(np.arange(0.0, 90.0, 3.0))
+_TURNS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1).astype(np.float32)
+_THINNEST = 0.05  # m
 _FACE = 1.25  # widths: what is no longer than this may be the front of a thing, not its side
 
 
-def boxes(xyz: np.ndarray, height: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """(K, 7) float64 x y z length width height yaw of each run of points, yaw by closeness of the points to the edges.
+def boxes(xyz: np.ndarray, height: np.ndarray, starts: np.ndarray, backend=None) -> np.ndarray:
+    """(K, 7) float64 x y z length width height yaw of each run of points.
 
-    Zhang et al., "Efficient L-shape fitting for vehicle detection", IV 2017: seen sides lie on the box.
+    xyz (M, 3) float32 [m], height (M,) over the ground; run k is starts[k]:starts[k + 1], (K + 1,), none empty. Yaw by
+    closeness of the points to the edges (core/rectangles.py). The backend changes the speed only.
     """
-    count, first = np.diff(starts), starts[:-1]
-    origin = xyz[first, :2].astype(np.float64)
-    xy = (xyz[:, :2] - np.repeat(origin, count, 0)).astype(np.float32)
-    some, some_starts = _thinned(starts)
-    yaw = _closest(xy[some], some_starts)
-    (low_u, high_u), (low_v, high_v) = _extents(xy, yaw, starts)
+    first, z = starts[:-1], np.ascontiguousarray(xyz[:, 2])
+    turn, extents = np.empty(len(first), np.int32), np.empty((len(first), 4), np.float32)
+    (backend or Reference()).rectangles(xyz, starts.astype(np.int32), _TURNS, turn, extents)
+    origin, yaw, (low_u, high_u, low_v, high_v) = xyz[first, :2].astype(np.float64), _ANGLES[turn], extents.T
     along, across = (low_u + high_u) / 2.0, (low_v + high_v) / 2.0
     x, y = along * np.cos(yaw) - across * np.sin(yaw), along * np.sin(yaw) + across * np.cos(yaw)
     length, width = high_u - low_u, high_v - low_v
@@ -29,8 +30,8 @@ def boxes(xyz: np.ndarray, height: np.ndarray, starts: np.ndarray) -> np.ndarray
     yaw = np.where(turned, yaw + np.pi / 2.0, yaw)
     yaw = (yaw + np.pi / 2.0) % np.pi - np.pi / 2.0
     length, width = np.maximum(length, width), np.minimum(length, width)
-    bottom, top = _bottom(xyz[:, 2], height, first), np.maximum.reduceat(xyz[:, 2], first)
-    size = np.maximum(np.stack([length, width, top - bottom], 1), _NEAREST)
+    bottom, top = _bottom(z, height, first), np.maximum.reduceat(z, first)
+    size = np.maximum(np.stack([length, width, top - bottom], 1), _THINNEST)
     return np.column_stack([origin[:, 0] + x, origin[:, 1] + y, (bottom + top) / 2.0, size, yaw])
 
 
@@ -60,38 +61,3 @@ def _bottom(z, height, first):
     low = np.minimum.reduceat(z, first)
     over = np.minimum.reduceat(height, first)
     return np.where(over < _ON_GROUND, low - over, low)
-
-
-def _thinned(starts):
-    """Rows of at most _YAW_POINTS of each run, evenly spaced, and where the runs start among them."""
-    count = np.diff(starts)
-    step = -(-count // _YAW_POINTS)
-    within = np.arange(starts[-1]) - np.repeat(starts[:-1], count)
-    kept = within % np.repeat(step, count) == 0
-    return np.flatnonzero(kept), np.concatenate([[0], np.cumsum(-(-count // step))])
-
-
-def _extents(xy, yaw, starts):
-    count, first = np.diff(starts), starts[:-1]
-    c, s = (np.repeat(f(yaw), count).astype(np.float32) for f in (np.cos, np.sin))
-    sides = (xy[:, 0] * c + xy[:, 1] * s, xy[:, 1] * c - xy[:, 0] * s)
-    return [(np.minimum.reduceat(u, first), np.maximum.reduceat(u, first)) for u in sides]
-
-
-def _closest(xy, starts):
-    """(K,) angle in [0, pi/2) whose box edges the points are closest to."""
-    best, yaw = np.full(len(starts) - 1, -np.inf), np.zeros(len(starts) - 1)
-    for angle in _ANGLES:
-        score = _closeness(xy, angle, starts)
-        yaw[score > best] = angle
-        best = np.maximum(best, score)
-    return yaw
-
-
-def _closeness(xy, angle, starts):
-    count, first = np.diff(starts), starts[:-1]
-    gaps = []
-    for u in (xy[:, 0] * np.cos(angle) + xy[:, 1] * np.sin(angle), xy[:, 1] * np.cos(angle) - xy[:, 0] * np.sin(angle)):
-        low, high = np.minimum.reduceat(u, first), np.maximum.reduceat(u, first)
-        gaps.append(np.minimum(u - np.repeat(low, count), np.repeat(high, count) - u))
-    return np.add.reduceat(1.0 / np.maximum(np.minimum(*gaps), _NEAREST), first)

@@ -22,6 +22,7 @@ MAX_LAYER_INPUTS = 248  # distances of a layer are counted in bytes
 _AXIS_PADDING = 16  # points: BPN_AXIS_PADDING of native/kernels.h
 MAX_LEVELS = 8  # of inputs that rows share: BPN_LEVELS of native/kernels.h
 MAX_REACH = 31  # cells: BPN_REACH of native/link.h
+MAX_TURNS = 32  # BPN_TURNS of native/rectangles.h
 _TERMS = 10  # sums of a column: TERMS of native/describe.c
 _TABLE_BYTES = 1 << 18  # larger tables of logits than this are slower than the sums they replace
 
@@ -248,6 +249,17 @@ class Native:
         scratch = np.empty(4 * (x * y + x + y + 64), np.float32)
         return self._bound("terrain", low, x, y, np.array([rise, tolerance], np.float32), scratch, out)
 
+    def _bind_rectangles(self, xyz, starts, turns, turn, extents):
+        runs = len(turn)
+        _check("xyz", xyz, np.float32, (None, 3))
+        _check_starts("starts", starts, len(xyz), runs)
+        _check("turns", turns, np.float32, (None, 2))
+        _check("turn", turn, np.int32, (None,))
+        _check("extents", extents, np.float32, (runs, 4))
+        if not 0 < len(turns) <= MAX_TURNS:
+            raise ValueError(f"turns must be 1 to {MAX_TURNS}, got {len(turns)}")
+        return self._bound("rectangles", xyz, starts, runs, turns, len(turns), turn, extents)
+
     def _bound(self, operation: str, *arguments):
         call = library.bind(getattr(self._functions, operation), *arguments)
         call.operation = operation
@@ -263,7 +275,7 @@ def _operation(name: str):
 
 
 _LAYERS = ("lift", "layer", "layer_spans", "distinct", "limits", "dense", "merge", "logits")
-for _name in (*_LAYERS, "argsort", "farthest", "voxels", "match", "link", "means", "describe", "terrain"):
+for _name in (*_LAYERS, "argsort", "farthest", "voxels", "match", "link", "means", "describe", "terrain", "rectangles"):
     setattr(Native, _name, _operation(_name))
 
 

@@ -29,6 +29,7 @@ _SIGNATURES = {
     "means": "pipppipippp",
     "describe": "ppipipipipipippippipi",
     "terrain": "piippp",
+    "rectangles": "ppipipp",
     "extremes": "pppiiippp",
     "segment_max": "ppiipp",
     "signs": "piip",

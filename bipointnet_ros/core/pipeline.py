@@ -136,7 +136,8 @@ class Pipeline:
         watch("sample")
         label, confidence = self._best(self._network.classify(points.normalised(clouds)))
         watch("network")
-        instance, objects = segments.named(xyz, height, parts, label, confidence, self.model.classes)
+        found = (parts, label, confidence, self.model.classes)
+        instance, objects = segments.named(xyz, height, *found, self._network.backend)
         everywhere = _Answer.unknown(len(xyz))
         for part, k, sure in zip(parts, label, confidence):
             everywhere.label[part], everywhere.confidence[part] = k, sure

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bipointnet_ros.core import descriptors, terrain
+from bipointnet_ros.core import descriptors, rectangles, terrain
 from bipointnet_ros.core.bits import pack_bits
 
 VOXEL_REACH = 2**20  # voxels from the origin
@@ -196,6 +196,10 @@ class Reference:
     def terrain(self, low, rise: float, tolerance: float, out):
         """out (X, Y) float32 [m]: ``terrain.through`` of the map low (X, Y), inf where nothing is known."""
         out[:] = terrain.through(low, rise, tolerance)
+
+    def rectangles(self, xyz, starts, turns, turn, extents):
+        """turn (K,) int32 and extents (K, 4) float32 [m]: ``rectangles.around`` of runs of points xyz (M, 3)."""
+        turn[:], extents[:] = rectangles.around(xyz, starts, turns)
 
     def describe(self, mean, voxel, block, pillar, column, cube, place, ratio, sizes, wanted, shared, own):
         """``descriptors.DESCRIBED`` of rows mean (n, 4) of cells, starts each: what the rows of a cube share to the

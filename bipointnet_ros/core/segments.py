@@ -9,6 +9,7 @@ import numpy as np
 
 from bipointnet_ros.core.boxes import boxes, completed
 from bipointnet_ros.core.clusters import clusters, runs
+from bipointnet_ros.core.descriptors import total
 
 
 @dataclass(frozen=True)
@@ -85,19 +86,18 @@ def objects(xyz, height, label, confidence, names, backend=None, chances=None):
     cluster {name: probability}: the likeliest name that fits the class is the object's, the sum over those that fit its
     confidence, and a cluster under DOUBT is none.
     """
-    found = []
-    for k, name in enumerate(names, 1):
-        if name in KINDS:
-            rows = np.flatnonzero((label == k) & (height > _BELOW))
-            parts = _things(xyz, height, rows, KINDS[name], backend)
-            found += [(k, name, part) for part in parts if confidence[part].mean() >= KINDS[name].sure]
-    if chances is None or not found:
-        return _numbered(xyz, height, confidence, found)
-    found = [found[i] for i in _nearest(xyz, [part for _, _, part in found])]
-    seen = zip(found, chances([xyz[part] for _, _, part in found]))
-    told = [(thing, *_told(thing[1], chance)) for thing, chance in seen]
-    told = [row for row in told if row[2] >= DOUBT]
-    return _numbered(xyz, height, confidence, *([row[i] for row in told] for i in range(3)))
+    kinds = {k: KINDS[name] for k, name in enumerate(names, 1) if name in KINDS}
+    rows = {k: np.flatnonzero((label == k) & (height > _BELOW)) for k in kinds}
+    things = _Things.joined([_things(xyz, height, rows[k], kind, backend, k) for k, kind in kinds.items()])
+    things = things.chosen(things.means(confidence) >= [kinds[k].sure for k in things.label.tolist()])
+    things = _nearest(xyz, things)
+    called, sure = [names[k - 1] for k in things.label.tolist()], things.means(confidence)
+    if chances is not None and len(things):
+        clouds = things.split(xyz.take(things.rows, axis=0))
+        told = [_told(name, chance) for name, chance in zip(called, chances(clouds))]
+        likely = [i for i, (_, chance) in enumerate(told) if chance >= DOUBT]
+        things, called, sure = things.chosen(likely), [told[i][0] for i in likely], [told[i][1] for i in likely]
+    return _numbered(xyz, height, things, called, sure, [kinds[k].least for k in things.label.tolist()], backend)
 
 
 def names(model) -> tuple[str, ...]:
@@ -118,40 +118,84 @@ def _told(name: str, chance: dict[str, float]) -> tuple[str, float]:
 
 def standing(xyz, height, backend=None) -> list[np.ndarray]:
     """Rows of every cluster that stands on the ground, whatever it is: what a classifier of clusters is asked about."""
-    parts = _things(xyz, height, np.flatnonzero(height > ANYTHING.top[0]), ANYTHING, backend)
-    return [parts[i] for i in _nearest(xyz, parts)]
+    things = _nearest(xyz, _things(xyz, height, np.flatnonzero(height > ANYTHING.top[0]), ANYTHING, backend))
+    return things.split(things.rows)
 
 
-def named(xyz, height, parts, label, confidence, names) -> tuple[np.ndarray, tuple[Object, ...]]:
+def named(xyz, height, parts, label, confidence, names, backend=None) -> tuple[np.ndarray, tuple[Object, ...]]:
     """Instances (N,) and objects of clusters (rows each) with one published label and confidence each."""
-    found = [(int(k), names[k - 1], part) for k, part in zip(label, parts) if k > 0]
-    each = np.zeros(len(xyz), np.float32)
-    for part, value in zip(parts, confidence):
-        each[part] = value
-    return _numbered(xyz, height, each, found)
+    known = np.flatnonzero(label > 0)
+    things = _Things.joined([_Things(parts[i], np.array([0, len(parts[i])]), label[[i]]) for i in known])
+    called = [names[k - 1] for k in things.label.tolist()]
+    least = [KINDS[name].least if name in KINDS else (0.0, 0.0) for name in called]
+    return _numbered(xyz, height, things, called, confidence[known], least, backend)
 
 
-def _things(xyz, height, rows, kind: Kind, backend) -> list[np.ndarray]:
-    """Rows of each cluster of the given rows that may be a thing of that kind."""
+@dataclass(frozen=True)
+class _Things:
+    """Clusters of a cloud: thing i is its points rows[starts[i]:starts[i + 1]], rows (M,), none empty; label (K,)."""
+
+    rows: np.ndarray
+    starts: np.ndarray
+    label: np.ndarray
+
+    @staticmethod
+    def joined(some) -> _Things:
+        """The things of several such."""
+        none = np.zeros(0, np.int64)
+        rows, size, label = ([none, *(getattr(one, part) for one in some)] for part in ("rows", "size", "label"))
+        return _Things(np.concatenate(rows), _starts(np.concatenate(size)), np.concatenate(label))
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def size(self) -> np.ndarray:
+        """(K,) points of each."""
+        return np.diff(self.starts)
+
+    def chosen(self, which) -> _Things:
+        """Some of them, by truth (K,) or by index."""
+        first, size = self.starts[:-1][which], self.size[which]
+        starts = _starts(size)
+        rows = self.rows[np.arange(starts[-1]) + np.repeat(first - starts[:-1], size)]
+        return _Things(rows, starts, self.label[which])
+
+    def split(self, values) -> list[np.ndarray]:
+        """What of values (M, ...), in the order of the rows, is of each thing."""
+        return np.split(values, self.starts[1:-1]) if len(self) else []
+
+    def means(self, values) -> np.ndarray:
+        """(K,) float64: the mean of each thing's of values (N,), one a point."""
+        return total(values.take(self.rows), self.starts) / self.size
+
+
+def _starts(size) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(size)])
+
+
+def _things(xyz, height, rows, kind: Kind, backend, label: int = 0) -> _Things:
+    """The clusters of the given rows that may be a thing of that kind."""
+    near = xyz.take(rows, axis=0)
+    order, starts = runs(clusters(near[:, :2], kind.radius, kind.growth, backend), backend)
+    things = _Things(rows.take(order), starts, np.full(len(starts) - 1, label))
     if len(rows) == 0:
-        return []
-    near = xyz[rows, :2]
-    order, starts = runs(clusters(near, kind.radius, kind.growth, backend), backend)
-    first, near, over = starts[:-1], near[order], height[rows[order]]
-    low, high = np.minimum.reduceat(near, first), np.maximum.reduceat(near, first)
-    diagonal = np.hypot(*(high - low).T)
-    fits = (np.diff(starts) >= kind.points) & (diagonal >= kind.shortest) & (diagonal <= kind.longest)
-    top = np.maximum.reduceat(over, first)
-    fits &= (np.minimum.reduceat(over, first) < kind.bottom) & (top > kind.top[0]) & (top < kind.top[1])
-    fits &= ~_own(low, high)
-    return [rows[order[starts[i] : starts[i + 1]]] for i in np.flatnonzero(fits)]
+        return things
+    x, y, over = near[:, 0].take(order), near[:, 1].take(order), height.take(things.rows)
+    low, high = (np.stack([end.reduceat(v, starts[:-1]) for v in (x, y, over)], 1) for end in (np.minimum, np.maximum))
+    diagonal = np.hypot(*(high - low)[:, :2].T)
+    fits = (things.size >= kind.points) & (diagonal >= kind.shortest) & (diagonal <= kind.longest)
+    bottom, top = low[:, 2], high[:, 2]
+    fits &= (bottom < kind.bottom) & (top > kind.top[0]) & (top < kind.top[1]) & ~_own(low[:, :2], high[:, :2])
+    return things.chosen(fits)
 
 
-def _nearest(xyz, parts):
-    """Indices of the MOST nearest parts; of all of them, as they come, where they are not more."""
-    if len(parts) <= MOST:
-        return range(len(parts))
-    return np.argsort([np.hypot(*xyz[part, :2].mean(0)) for part in parts], kind="stable")[:MOST]
+def _nearest(xyz, things: _Things) -> _Things:
+    """The MOST nearest things; all of them, as they come, where they are not more."""
+    if len(things) <= MOST:
+        return things
+    far = np.hypot(things.means(xyz[:, 0]), things.means(xyz[:, 1]))
+    return things.chosen(np.argsort(far, kind="stable")[:MOST])
 
 
 def _own(low, high):
@@ -160,25 +204,23 @@ def _own(low, high):
     return around & (np.maximum(-low, high).max(1) < _OWN)
 
 
-def _numbered(xyz, height, confidence, found, told=None, sure=None):
-    """Instances and objects of (label, class, rows) each; ``told``, ``sure``: their names and confidences, if given."""
+def _numbered(xyz, height, things: _Things, names, sure, least, backend):
+    """Instances and objects of things of those names and confidences, at least of the given length and width (K, 2)."""
     instance = np.zeros(len(xyz), np.uint32)
-    if not found:
+    if len(things) == 0:
         return instance, ()
-    found = [found[i] for i in _nearest(xyz, [part for _, _, part in found])]
-    rows = np.concatenate([part for _, _, part in found])
-    starts = np.concatenate([[0], np.cumsum([len(part) for _, _, part in found])])
-    least = np.array([KINDS[name].least if name in KINDS else (0.0, 0.0) for _, name, _ in found])
-    box = completed(boxes(xyz[rows], height[rows], starts), least)
-    things = []
-    for i in np.argsort(np.hypot(box[:, 0], box[:, 1]), kind="stable"):
-        k, name, part = found[i]
-        instance[part] = len(things) + 1
-        score = float(np.clip(confidence[part].mean() if sure is None else sure[i], 0.0, 1.0))
-        name = name if told is None else told[i]
-        centre, size = box[i, :3].astype(np.float32), box[i, 3:6].astype(np.float32)
-        things.append(Object(len(things) + 1, k, name, score, centre, size, float(box[i, 6]), len(part)))
-    return instance, tuple(things)
+    box = boxes(xyz.take(things.rows, axis=0), height.take(things.rows), things.starts, backend)
+    box = completed(box, np.array(least))
+    order = np.argsort(np.hypot(box[:, 0], box[:, 1]), kind="stable")
+    number = np.empty(len(order), np.uint32)
+    number[order] = np.arange(1, len(order) + 1)
+    instance[things.rows] = np.repeat(number, things.size)
+    centre, size, yaw = box[:, :3].astype(np.float32), box[:, 3:6].astype(np.float32), box[:, 6].tolist()
+    score, points, label = np.clip(sure, 0.0, 1.0).tolist(), things.size.tolist(), things.label.tolist()
+    return instance, tuple(
+        Object(n, label[i], names[i], score[i], centre[i], size[i], yaw[i], points[i])
+        for n, i in enumerate(order.tolist(), 1)
+    )
 
 
 def quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:

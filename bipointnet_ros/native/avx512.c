@@ -38,6 +38,7 @@ const struct bpn_backend bpn_avx512 = {
     .means = bpn_means,
     .describe = bpn_describe,
     .terrain = bpn_terrain,
+    .rectangles = bpn_rectangles,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
     .signs = signs,

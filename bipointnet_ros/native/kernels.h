@@ -102,6 +102,12 @@ struct bpn_backend {
      * lower envelope of slope rise per cell. scratch 4 X Y + 4 X + 4 Y + 256 floats. */
     void (*terrain)(const float *low, int32_t X, int32_t Y, const float *rise_and_tolerance, float *scratch, float *out);
 
+    /* Of each run starts[k]..starts[k + 1] of points xyz (M, 3), none empty: turn (K), which of turns (A <= BPN_TURNS, 2),
+     * cosine and sine, brings the edges of a rectangle closest to the points, and extents (K, 4) there, lowest and highest
+     * along and across, from the run's first point. */
+    void (*rectangles)(const float *xyz, const int32_t *starts, int32_t K, const float *turns, int32_t A, int32_t *turn,
+                       float *extents);
+
     /* Training: per (group, channel) the smallest distance and the first row that attains it. x (n, W), weight (C, W),
      * W <= 4, no group empty; scratch BPN_PREPARED_BYTES(C, W) bytes; value, row (S, C). */
     void (*extremes)(const uint64_t *x, const uint64_t *weight, const int32_t *offsets, int32_t S, int32_t C, int32_t W,

@@ -4,6 +4,7 @@
 #include "describe.h"
 #include "distinct.h"
 #include "link.h"
+#include "rectangles.h"
 #include "sort.h"
 #include "terrain.h"
 #include "voxels.h"
@@ -165,6 +166,7 @@ const struct bpn_backend bpn_neon = {
     .means = bpn_means,
     .describe = bpn_describe,
     .terrain = bpn_terrain,
+    .rectangles = bpn_rectangles,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
     .signs = signs,

@@ -3,6 +3,7 @@
 #include "describe.h"
 #include "distinct.h"
 #include "link.h"
+#include "rectangles.h"
 #include "sort.h"
 #include "terrain.h"
 #include "voxels.h"
@@ -144,6 +145,7 @@ const struct bpn_backend bpn_portable = {
     .means = bpn_means,
     .describe = bpn_describe,
     .terrain = bpn_terrain,
+    .rectangles = bpn_rectangles,
     .extremes = extremes,
     .segment_max = bpn_segment_max,
     .signs = signs,

@@ -8,6 +8,7 @@
 #include "describe.h"
 #include "distinct.h"
 #include "link.h"
+#include "rectangles.h"
 #include "sort.h"
 #include "terrain.h"
 #include "voxels.h"
