@@ -253,11 +253,10 @@ def _scan(recorder, rng):
     n = int(rng.integers(1, 200))
     xyz = (rng.normal(size=(n, 3)) * rng.choice([0.5, 5.0, 500.0])).astype(np.float32)
     run = cells.build(xyz, Grid(0.2, (4, 12, 36)))
-    cube, pillar, block = (np.searchsorted(run.voxel, starts).astype(np.int32) for starts in run.scales)
-    column, voxels = np.searchsorted(run.voxel, run.column).astype(np.int32), len(run.voxel) - 1
+    (cube, pillar, block), column, voxels = run.scales, run.column, len(run.voxel) - 1
     floor, mean = rng.normal(size=len(column) - 1).astype(np.float32), np.zeros((voxels, 4), np.float32)
     outputs = [np.zeros(n, np.float32), np.zeros(n, np.int32), mean]
-    recorder.record("means", [xyz, run.order, floor, run.column, run.voxel, *outputs], [5, 6, 7])
+    recorder.record("means", [xyz, run.order, floor, run.voxel[column], run.voxel, *outputs], [5, 6, 7])
     own = len(descriptors.LEVELS[-1])
     parts = [_some(rng, len(descriptors.DESCRIBED) - own), _some(rng, own)]
     wanted = np.concatenate(parts)

@@ -52,21 +52,21 @@ def test_cells_are_runs_of_points_that_share_a_cell():
     index -= low
     for starts, edge, dims in (
         (run.voxel, 1, 3),
-        (run.scales[0], 4, 3),
-        (run.column, 4, 2),
-        (run.scales[1], 12, 2),
-        (run.scales[2], 36, 2),
+        (run.voxel[run.scales[0]], 4, 3),
+        (run.voxel[run.column], 4, 2),
+        (run.voxel[run.scales[1]], 12, 2),
+        (run.voxel[run.scales[2]], 36, 2),
     ):
         places = index[:, :dims] // edge
         assert len(starts) - 1 == len(np.unique(places, axis=0))
         first = np.repeat(places[starts[:-1]], np.diff(starts), 0)
         assert (first == places).all()
-    assert (run.column_xy == index[run.column[:-1], :2] // 4).all()
+    assert (run.column_xy == index[run.voxel[run.column[:-1]], :2] // 4).all()
 
 
 def test_scales_are_nested():
     run = cells.build(street()[0], GRID)
-    chain = (run.voxel, run.scales[0], run.column, run.scales[1], run.scales[2])
+    chain = (np.arange(len(run.voxel)), run.scales[0], run.column, run.scales[1], run.scales[2])
     for fine, coarse in zip(chain, chain[1:]):
         assert np.isin(coarse, fine).all() and coarse[0] == 0 and coarse[-1] == fine[-1]
 
@@ -80,7 +80,7 @@ def test_every_backend_gives_the_same_cells():
 @pytest.mark.parametrize("xyz", [[[0, 0, 0]], [[1e30, -1e30, 5]], [[1, 2, 3]] * 7, [[-0.01, 0, 0], [0.01, 0, 0]]])
 def test_cells_of_strange_clouds(xyz):
     run = cells.build(np.float32(xyz), GRID)
-    assert run.voxel[-1] == run.scales[-1][-1] == len(xyz)
+    assert run.voxel[-1] == len(xyz) and run.scales[-1][-1] == run.column[-1] == len(run.voxel) - 1
 
 
 # ----------------------------------------------------------------------------------------------------------- features

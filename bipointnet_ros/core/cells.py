@@ -14,10 +14,10 @@ REACH = 2000.0  # m; farther coordinates are clipped, so that the key of any clo
 
 @dataclass(frozen=True)
 class Cells:
-    """The cloud in key order. Run r of a scale is rows starts[r]:starts[r + 1] of the sorted cloud.
+    """The cloud in key order. Voxel v is voxel[v]:voxel[v + 1] of its rows; larger cells are runs of voxels.
 
-    order (N,) int32: sorted row -> row of the cloud. voxel (V + 1,), column (C + 1,): starts of the voxels and of the
-    columns (a cube's edge wide, of any height). scales[k] (S_k + 1,): starts of the cells of scale k.
+    order (N,) int32: sorted row -> row of the cloud. voxel (V + 1,) int32. Starts among the voxels: column (C + 1,)
+    int32 of the columns (a cube's edge wide, of any height), scales[k] (S_k + 1,) int32 of the cells of scale k.
     column_xy (C, 2) int32: position of each column, counted from the grid's lowest corner, low (2,) int32 [voxels].
     """
 
@@ -40,15 +40,13 @@ def build(xyz: np.ndarray, grid: Grid, backend=None) -> Cells:
     key, radix = _key(index, grid.cells)
     order = np.empty(len(key), np.int32)
     (backend or Reference()).argsort(key, order)
-    key = key[order]
+    key = key.take(order)
     voxel = starts_of_runs(key)
-    first = order[voxel[:-1]]
     key = key[voxel[:-1]]
-    parts = [starts_of_runs(key // np.uint64(r)) for r in radix]  # runs of voxels
-    column = parts[1]
-    column_xy = np.stack([axis[first[column[:-1]]] for axis in index[:2]], 1) // grid.cells[0]
-    scales = (parts[0], *parts[2:])
-    return Cells(order, voxel, voxel[column], tuple(voxel[s] for s in scales), column_xy, low[:2])
+    cube, column, *pillars = (starts_of_runs(key // np.uint64(r)) for r in radix)
+    first = order[voxel[column[:-1]]]
+    column_xy = np.stack([axis[first] for axis in index[:2]], 1) // grid.cells[0]
+    return Cells(order, voxel, column, (cube, *pillars), column_xy, low[:2])
 
 
 def _key(index: list[np.ndarray], cells: tuple[int, ...]):
@@ -73,7 +71,7 @@ def _key(index: list[np.ndarray], cells: tuple[int, ...]):
     outer = np.uint64(cells[-1])
     keys[0] = keys[0] + x // outer * scale
     keys[1] = keys[1] + y // outer * scale * np.uint64(-(-int(size[0]) // cells[-1]))
-    x, y, z = (table[axis] for table, axis in zip(keys, index))
+    x, y, z = (table.take(axis) for table, axis in zip(keys, index))
     return x + y + z, radix
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bipointnet_ros.core.cells import starts_of_runs
 from bipointnet_ros.core.kernels import MAX_REACH
 from bipointnet_ros.core.reference import Reference
 
@@ -23,7 +24,7 @@ def clusters(xy: np.ndarray, radius: float, growth: float = 0.0, backend=None) -
     reach = np.minimum((radius + growth * CELL * np.hypot(*place.T.astype(np.float32))) / CELL, MAX_REACH)
     near = (reach * reach + 1e-3).astype(np.int32)
     root = np.empty(len(place), np.int32)
-    backend.link(place - place.min(0), near, root)
+    backend.link(place, near, root)
     number = np.cumsum(root == np.arange(len(root)), dtype=np.int32) - 1  # of each root, by the first cell
     out = np.empty(len(xy), np.int32)
     out[order] = np.repeat(number[root], np.diff(starts))
@@ -32,15 +33,14 @@ def clusters(xy: np.ndarray, radius: float, growth: float = 0.0, backend=None) -
 
 def _cells(xy, backend):
     """Order (N,) of the points by cell, starts (C + 1,) of the cells in it, places (C, 2) int32 in ascending order."""
-    place = np.floor(xy * np.float32(1.0 / CELL)).astype(np.int32)
-    low = place.min(0)
-    key = (place[:, 0] - low[0]).astype(np.uint64) * np.uint64(np.ptp(place[:, 1]) + 1)
-    key += (place[:, 1] - low[1]).astype(np.uint64)
+    x, y = (np.floor(axis * np.float32(1.0 / CELL)).astype(np.int32) for axis in xy.T)  # axis by axis is fast
+    low = y.min()
+    key = (x - x.min()).astype(np.uint64) * np.uint64(y.max() - low + 1) + (y - low).astype(np.uint64)
     order = np.empty(len(xy), np.int32)
     backend.argsort(key, order)
-    key = key[order]
-    first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
-    return order, np.append(first, len(xy)), place[order[first]]
+    starts = starts_of_runs(key.take(order))
+    first = order[starts[:-1]]
+    return order, starts, np.stack([x[first], y[first]], 1)
 
 
 def runs(ids: np.ndarray, backend=None) -> tuple[np.ndarray, np.ndarray]:

@@ -29,38 +29,38 @@ def rows(clouds, count: int, inputs=INPUTS) -> np.ndarray:
     """
     size = np.array([len(cloud) for cloud in clouds])
     start = np.cumsum(size) - size
-    xyz = np.concatenate(clouds)
-    low, high = _aligned(xyz, start, size)
+    axes = np.concatenate(clouds).T.copy()
+    low, high = _aligned(axes, start, size)
     drawn = start[:, None] + np.arange(count) * size[:, None] // count
     middle = (low + high) / np.float32(2.0)
-    middle[:, 2] = low[:, 2]
+    middle[2] = low[2]
     out = np.empty((len(size), count, len(inputs)), np.float32)
-    out[..., :3] = np.clip((xyz[drawn] - middle[:, None]) / np.float32(_SCALE), -_FARTHEST, _FARTHEST)
-    out[..., 3:6] = np.log(np.clip(high - low, 0.05, _LONGEST))[:, None] / np.float32(2.0)
+    for k, axis in enumerate(axes):
+        out[..., k] = np.clip((axis[drawn] - middle[k, :, None]) / np.float32(_SCALE), -_FARTHEST, _FARTHEST)
+    out[..., 3:6] = np.log(np.clip(high - low, 0.05, _LONGEST)).T[:, None] / np.float32(2.0)
     if inputs == INPUTS:
-        out[..., 6:] = _profile(xyz, low[:, 2], size)[:, None]
+        out[..., 6:] = _profile(axes, low[2], size)[:, None]
     return out
 
 
-def _aligned(xyz, start, size) -> tuple[np.ndarray, np.ndarray]:
-    """Turn the clusters in place, longest axis along x; their lowest and highest corners (B, 3) [m]."""
-    xyz[:, :2] -= np.repeat(np.add.reduceat(xyz[:, :2], start) / size[:, None].astype(np.float32), size, 0)
-    x, y = xyz[:, 0].copy(), xyz[:, 1].copy()
+def _aligned(axes, start, size) -> tuple[np.ndarray, np.ndarray]:
+    """Turn the clusters (3, M) in place, longest axis along x; their lowest and highest corners (3, B) [m]."""
+    x, y = (axis - np.repeat(np.add.reduceat(axis, start) / size.astype(np.float32), size) for axis in axes[:2])
     xx, yy, xy = (np.add.reduceat(value, start) for value in (x * x, y * y, x * y))
     angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
-    c, s = (np.repeat(f(angle), size).astype(np.float32) for f in (np.cos, np.sin))
-    xyz[:, 0], xyz[:, 1] = x * c + y * s, y * c - x * s
-    return np.minimum.reduceat(xyz, start), np.maximum.reduceat(xyz, start)
+    c, s = (np.repeat(f(angle).astype(np.float32), size) for f in (np.cos, np.sin))
+    axes[0], axes[1] = x * c + y * s, y * c - x * s
+    return tuple(np.stack([end.reduceat(axis, start) for axis in axes]) for end in (np.minimum, np.maximum))
 
 
-def _profile(xyz, bottom, size) -> np.ndarray:
+def _profile(axes, bottom, size) -> np.ndarray:
     """(B, 2 BANDS) standard deviations [m] of x and then of y in each band of height; 0 where a band has no points."""
     clusters = len(size)
-    band = np.minimum((xyz[:, 2] - np.repeat(bottom, size)) * np.float32(1.0 / _BAND), BANDS - 1).astype(np.int64)
+    band = np.minimum((axes[2] - np.repeat(bottom, size)) * np.float32(1.0 / _BAND), BANDS - 1).astype(np.int64)
     cell = band + np.repeat(np.arange(clusters) * BANDS, size)
     count = np.maximum(np.bincount(cell, minlength=clusters * BANDS), 1)
     out = np.empty((2, clusters * BANDS))
-    for k, value in enumerate(xyz.T[:2]):
+    for k, value in enumerate(axes[:2]):
         mean, square = (np.bincount(cell, v, clusters * BANDS) / count for v in (value, value * value))
         out[k] = np.sqrt(np.maximum(square - mean * mean, 0.0))
     return np.minimum(out.reshape(2, clusters, BANDS).swapaxes(0, 1).reshape(clusters, -1), _WIDEST)

@@ -5,6 +5,7 @@ Training and the robot call the same ``scene``: filters and levelling come befor
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,7 @@ class Scene:
         return np.concatenate([np.repeat(self.shared.values, np.diff(self.offsets[0]), axis=0), self.own], axis=1)
 
 
+@functools.cache
 def level(name: str) -> int:
     """The index into ``LEVELS`` of an input; the last one for a name that is none."""
     return next((k for k, names in enumerate(LEVELS) if name in names), len(LEVELS) - 1)
@@ -75,11 +77,11 @@ def scene(xyz: np.ndarray, intensity, grid: Grid, inputs, backend=None) -> Scene
         raise ValueError(f"unknown inputs {', '.join(unknown)}: expected some of {', '.join(INPUTS)}")
     backend = backend or Reference()
     run = cells.build(xyz, grid, backend)
-    floor = ground.level(xyz[run.order, 2], run, grid.voxel * grid.cells[0], backend)
+    floor = ground.level(xyz[:, 2].take(run.order), run, grid.voxel * grid.cells[0], backend)
     n, order = len(run.voxel) - 1, run.order
     height, answer = np.empty(len(xyz), np.float32), np.empty(len(xyz), np.int32)
     mean = np.empty((n, 4), np.float32)
-    backend.means(np.ascontiguousarray(xyz), order, floor, run.column, run.voxel, height, answer, mean)
+    backend.means(np.ascontiguousarray(xyz), order, floor, run.voxel[run.column], run.voxel, height, answer, mean)
     index = order[run.voxel[:-1]]
     rows = _Rows(run, mean, grid)
     shared, own = rows.inputs(ordered(inputs), intensity, index, backend)
@@ -95,9 +97,9 @@ class _Rows:
 
     def __init__(self, run: cells.Cells, mean: np.ndarray, grid: Grid):
         self.run, self.mean, self.grid = run, mean, grid
-        self.offsets = tuple(_among(run.voxel, starts) for starts in run.scales)
-        cube, pillar, block = (self.offsets[min(k, len(self.offsets) - 1)] for k in range(3))
-        self.levels = block, pillar, _among(run.voxel, run.column), cube
+        self.offsets = run.scales
+        cube, pillar, block = (run.scales[min(k, len(run.scales) - 1)] for k in range(3))
+        self.levels = block, pillar, run.column, cube
 
     def inputs(self, names, intensity, index, backend):
         """The inputs of that order by level: what rows share, or None, and their own (n, F)."""
@@ -120,13 +122,8 @@ class _Rows:
         kept = np.full(len(values), len(used) - 1, np.uint8)
         cube = self.offsets[0]
         for k in reversed(used[:-1]):
-            kept[_among(cube, self.levels[k][:-1])] = used.index(k)
+            kept[np.searchsorted(cube, self.levels[k][:-1])] = used.index(k)
         return Shared(values, kept, np.cumsum([sum(level(n) == k for n in names) for k in used]).astype(np.int32))
-
-
-def _among(fine, coarse) -> np.ndarray:
-    """int32 places of the coarse starts among the fine ones."""
-    return np.searchsorted(fine, coarse).astype(np.int32)
 
 
 def rank(intensity, rows) -> np.ndarray:

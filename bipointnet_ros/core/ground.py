@@ -28,14 +28,15 @@ def height(xyz: np.ndarray, backend=None) -> np.ndarray:
     run = build(xyz, _GRID, backend)
     z = xyz[run.order, 2]
     out = np.empty(len(z), np.float32)
-    out[run.order] = z - np.repeat(level(z, run, _GRID.voxel * _GRID.cells[0], backend), np.diff(run.column))
+    floor = level(z, run, _GRID.voxel * _GRID.cells[0], backend)
+    out[run.order] = z - np.repeat(floor, np.diff(run.voxel[run.column]))
     return out
 
 
 def level(z: np.ndarray, cells: Cells, edge: float, backend=None) -> np.ndarray:
     """Ground height (C,) float32 [m] of every column; z (N,) in key order, edge of a column in metres."""
-    starts = cells.column[:-1]
-    lowest = np.minimum.reduceat(z, starts)
+    column = cells.voxel[cells.column]
+    lowest = np.minimum.reduceat(z, column[:-1])
     pillar = cells.column_xy // _PILLAR
     shape = tuple(pillar.max(0) + 1)
     row = pillar[:, 0] * shape[1] + pillar[:, 1]
@@ -47,7 +48,7 @@ def level(z: np.ndarray, cells: Cells, edge: float, backend=None) -> np.ndarray:
         terrain = smooth(terrain + rest, halvings)
     base = _between(terrain, cells.column_xy)
     found = np.abs(lowest - base) < _TOLERANCE
-    return np.where(found, _mean_of_lowest(z, cells.column, lowest), base).astype(np.float32)
+    return np.where(found, _mean_of_lowest(z, column, lowest), base).astype(np.float32)
 
 
 def _between(terrain, column_xy) -> np.ndarray:

@@ -62,7 +62,8 @@ class Pipeline:
         """
         _check(xyz, intensity)
         watch = _Stopwatch()
-        kept = np.flatnonzero(points.keep(xyz, self.config))
+        seen = points.keep(xyz, self.config)
+        kept = np.flatnonzero(seen)
         level = self._levelling()
         near = xyz.take(kept, axis=0)  # four times as fast as xyz[kept]
         near = near if level is None else near @ level.T
@@ -70,9 +71,7 @@ class Pipeline:
         watch("filter")
         answer = self._answer(near, strength, watch)
         objects = answer.objects if level is None else tuple(o.moved(level.T) for o in answer.objects)
-        everywhere = (
-            _scattered(values, kept, len(xyz)) for values in (answer.label, answer.instance, answer.confidence)
-        )
+        everywhere = (_scattered(values, seen) for values in (answer.label, answer.instance, answer.confidence))
         watch("publish")
         return Result(*everywhere, objects, watch.stages, answer.sampled)
 
@@ -161,10 +160,10 @@ class Pipeline:
     def _best(self, logits):
         """(R, K) logits -> label (R,) uint16 and its softmax (R,) float32, both 0 under ``min_confidence``."""
         columns = np.ascontiguousarray(logits.T)  # few classes, many rows: numpy is fast along the rows
-        top, label = columns[0].copy(), np.ones(len(logits), np.uint16)
+        top, label = columns[0], np.ones(len(logits), np.uint16)
         for k in range(1, len(columns)):
-            label[columns[k] > top] = k + 1
-            np.maximum(top, columns[k], out=top)
+            label = np.where(columns[k] > top, np.uint16(k + 1), label)
+            top = np.maximum(top, columns[k])
         confidence = 1.0 / np.exp(columns - top).sum(0)
         sure = confidence >= self.config.min_confidence
         return np.where(sure, label, np.uint16(0)), np.where(sure, confidence, np.float32(0.0))
@@ -217,9 +216,9 @@ def physical_cores() -> int:
     return min(usable, len({path.read_text() for path in siblings}) or usable)
 
 
-def _scattered(values, kept, n: int):
-    """(M,) values of the kept points (M,) -> (n,), 0 for the others."""
-    out = np.zeros(n, values.dtype)
+def _scattered(values, kept):
+    """(M,) values of the points that are kept, by truth (N,), -> (N,), 0 for the others."""
+    out = np.zeros(len(kept), values.dtype)
     out[kept] = values
     return out
 

@@ -85,7 +85,8 @@ struct bpn_eight {
 BPN_INLINE struct bpn_eight bpn_load(const float *from)
 {
     struct bpn_eight loaded;
-    memcpy(&loaded, from, sizeof loaded);
+    memcpy(&loaded.low, from, sizeof loaded.low);
+    memcpy(&loaded.high, from + 4, sizeof loaded.high);
     return loaded;
 }
 
@@ -102,24 +103,51 @@ BPN_INLINE struct bpn_eight bpn_entry(const float *weight, size_t lanes, int cou
     return entry;
 }
 
+#define BPN_LOGIT_ROWS 4 /* as many chains of additions at once hide their latency */
+
+/* sum += the entries of rows x (rows, W) in tables (ceil(K / 8), 256, lanes), or out of weight (K, lanes). */
+BPN_INLINE void bpn_add_entries(const uint64_t *x, int rows, int32_t K, const float *weight, const float *tables,
+                                size_t lanes, struct bpn_eight *sum)
+{
+    const uint8_t *bytes = (const uint8_t *)x;
+    for (int32_t k = 0; k < K; k += 8, bytes++)
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; i++) {
+            const size_t byte = bytes[i * BPN_WORDS(K) * 8];
+            struct bpn_eight entry =
+                tables ? bpn_load(tables + ((size_t)k * 32 + byte) * lanes)
+                       : bpn_entry(weight + (size_t)k * lanes, lanes, bpn_least(8, K - k), (unsigned)byte);
+            sum[i].low += entry.low;
+            sum[i].high += entry.high;
+        }
+}
+
+BPN_INLINE void bpn_logit_rows(const uint64_t *x, int rows, int32_t K, const float *weight, const float *tables, int32_t C,
+                               size_t lanes, const float *bias, float *out)
+{
+    for (int32_t first = 0; first < C; first += 8) {
+        struct bpn_eight sum[BPN_LOGIT_ROWS] = {{{0}, {0}}};
+        const size_t count = (size_t)bpn_least(8, C - first) * sizeof *bias;
+        for (int i = 0; i < rows; i++)
+            memcpy(sum + i, bias + first, count);
+        if (tables)
+            bpn_add_entries(x, rows, K, NULL, tables + first, lanes, sum);
+        else
+            bpn_add_entries(x, rows, K, weight + first, NULL, lanes, sum);
+        for (int i = 0; i < rows; i++)
+            memcpy(out + i * C + first, sum + i, count);
+    }
+}
+
 BPN_STATIC void bpn_logits(const uint64_t *x, int32_t r, int32_t K, const float *weight, const float *tables, int32_t C,
                            int32_t lanes, const float *bias, float *out)
 {
-    size_t step = (size_t)lanes;
-    for (int32_t i = 0; i < r; i++, x += BPN_WORDS(K), out += C)
-        for (int32_t first = 0; first < C; first += 8) {
-            struct bpn_eight sum = {{0}, {0}}, entry;
-            size_t count = (size_t)bpn_least(8, C - first) * sizeof *bias;
-            memcpy(&sum, bias + first, count);
-            for (int32_t k = 0; k < K; k += 8) {
-                unsigned byte = (x[k / 64] >> (k % 64)) & 255;
-                entry = tables ? bpn_load(tables + ((size_t)k * 32 + byte) * step + first)
-                               : bpn_entry(weight + (size_t)k * step + first, step, bpn_least(8, K - k), byte);
-                sum.low += entry.low;
-                sum.high += entry.high;
-            }
-            memcpy(out + first, &sum, count);
-        }
+    const size_t step = (size_t)lanes;
+    int32_t i = 0;
+    for (; i + BPN_LOGIT_ROWS <= r; i += BPN_LOGIT_ROWS, x += BPN_LOGIT_ROWS * BPN_WORDS(K), out += BPN_LOGIT_ROWS * C)
+        bpn_logit_rows(x, BPN_LOGIT_ROWS, K, weight, tables, C, step, bias, out);
+    for (; i < r; i++, x += BPN_WORDS(K), out += C)
+        bpn_logit_rows(x, 1, K, weight, tables, C, step, bias, out);
 }
 
 BPN_STATIC void bpn_segment_max(const float *z, const int32_t *offsets, int32_t S, int32_t C, float *value, int32_t *row)

@@ -140,13 +140,18 @@ static void layer_spans(const uint64_t *x, int32_t K, const uint8_t *prepared, i
               spans + 2 * s, 1);
 }
 
-/* out = limit - distance, clamped to 0..K + 1, for count channels. */
+/* out = limit - distance, clamped to 0..K + 1, for count channels; in 16 bits, since what is under 0 stays so from 0. */
 BPN_INLINE void shift_limits(const struct distances *d, const int16_t *limit, int count, int K, uint8_t *out)
 {
+    const int16_t most = (int16_t)(K + 1);
     uint8_t distance[64];
     memcpy(distance, d, sizeof distance);
-    for (int c = 0; c < count; c++)
-        out[c] = bpn_clamped_limit(limit[c], distance[c], K);
+    for (int c = 0; c < count; c++) {
+        int16_t shifted = limit[c] < 0 ? 0 : limit[c];
+        shifted = (int16_t)(shifted - distance[c]);
+        shifted = shifted < 0 ? 0 : shifted;
+        out[c] = (uint8_t)(shifted < most ? shifted : most);
+    }
 }
 
 static void limits(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *weight, const uint8_t *prepared, int32_t C,
@@ -165,9 +170,14 @@ static void limits(const uint64_t *code, int32_t S, int32_t Ks, const uint64_t *
             encode(code + (size_t)(s + p) * BPN_WORDS((size_t)Ks), Ks, codes + p * steps);
         for (int c = 0; c < C; c += 64) {
             count(d, codes, steps, prepared + (size_t)c * (size_t)steps, steps, POINTS);
-            for (int p = 0; p < rows; p++)
-                shift_limits(&d[p], limit + (size_t)bucket[s + p] * (size_t)C + c, bpn_least(64, C - c), K,
-                             out + (size_t)(s + p) * (size_t)C + c);
+            for (int p = 0; p < rows; p++) {
+                const int16_t *from = limit + (size_t)bucket[s + p] * (size_t)C + c;
+                uint8_t *to = out + (size_t)(s + p) * (size_t)C + c;
+                if (C - c >= 64)
+                    shift_limits(&d[p], from, 64, K, to); /* a number of channels that the compiler knows */
+                else
+                    shift_limits(&d[p], from, C - c, K, to);
+            }
         }
     }
 }
