@@ -14,8 +14,8 @@ EXTENT = ("top", "bottom", "count")
 BESIDE = ("tall", "near", "step")
 # Inputs by the cell whose rows all have the same, the coarsest first, and at last each row's own.
 LEVELS = (
-    tuple(f"block_{key}" for key in EXTENT),
-    tuple(f"pillar_{key}" for key in (*SHAPE, *EXTENT, *BESIDE)),
+    (*(f"block_{key}" for key in (*EXTENT, *SHAPE)), *(f"blocks_{key}" for key in (*BESIDE, *SHAPE, "count"))),
+    (*(f"pillar_{key}" for key in (*SHAPE, *EXTENT, *BESIDE)), *(f"pillars_{key}" for key in (*SHAPE, "count"))),
     (*(f"column_{key}" for key in EXTENT), *(f"around_{key}" for key in (*BESIDE, *SHAPE, "count"))),
     tuple(f"cube_{key}" for key in SHAPE),
     (
@@ -37,22 +37,29 @@ _THIRD = (  # cos(2 acos(h) / 3) for h in 0..1 by powers of h, off by less than 
 )
 
 
-def describe(mean, size, levels, place, ratio: int, sizes) -> dict[str, np.ndarray]:
+def describe(mean, size, levels, place, ratios, sizes) -> dict[str, np.ndarray]:
     """``DESCRIBED`` of rows mean (n, 4) float32, x y z and height over the ground [m], each of size (n,) points.
 
-    levels: starts of blocks, pillars, columns, cubes; place (C, 2): of columns, ``ratio`` of which are a pillar wide;
-    sizes: edge of a voxel and of a column, x and y of the columns' place 0, 0 [m].
+    levels: starts of blocks, pillars, columns, cubes; place (C, 2): of columns, ``ratios`` of which are as wide as a
+    block and a pillar; sizes: edge of a voxel and of a column, x and y of the columns' place 0, 0 [m].
     """
     x, y, z, height = mean.T
     block, pillar, column, cube = levels
     voxel, edge, *low = (float(np.float32(v)) for v in sizes)
-    corner = (np.float64(place) * edge + low).astype(np.float32)
-    of_pillar = place[np.searchsorted(column, pillar[:-1], "right") - 1] // ratio
+    of_block, of_pillar = (
+        place[np.searchsorted(column, starts[:-1], "right") - 1] // ratio for starts, ratio in zip(levels, ratios)
+    )
+
+    def near(starts, place, ratio):
+        return around(x, y, height, starts, place, edge * ratio, low, voxel)
+
     cells = {
-        "block": extent(height, block),
+        "block": extent(height, block) | shape((x, y, z), block, voxel),
+        "blocks": beside(height, block, of_block) | near(block, of_block, ratios[0]),
         "pillar": shape((x, y, z), pillar, voxel) | extent(height, pillar) | beside(height, pillar, of_pillar),
+        "pillars": near(pillar, of_pillar, ratios[1]),
         "column": extent(height, column),
-        "around": beside(height, column, place) | around(x, y, height, column, place, corner, edge, voxel),
+        "around": beside(height, column, place) | near(column, place, 1),
         "cube": shape((x, y, z), cube, voxel),
     }
     out = {f"{cell}_{key}": value for cell, values in cells.items() for key, value in values.items()}
@@ -107,22 +114,23 @@ def beside(height, starts, place) -> dict[str, np.ndarray]:
     }
 
 
-def around(x, y, height, starts, place, corner, edge: float, voxel: float) -> dict[str, np.ndarray]:
+def around(x, y, height, starts, place, edge: float, low, voxel: float) -> dict[str, np.ndarray]:
     """Shape of the rows of the three by three cells around each cell, with heights over the ground.
 
-    place, corner (S, 2): of each cell, of the given edge [m]. Rows count from it, so that far from the origin nothing
-    is lost.
+    place (S, 2): of each cell, of the given edge [m]; low: x and y of place 0, 0. Rows count from their cell's corner,
+    so that far from the origin nothing is lost.
     """
-    count = np.diff(starts)
+    count, corner = np.diff(starts), (np.float64(place) * edge + low).astype(np.float32)
     x, y = (v - np.repeat(c, count) for v, c in zip((x, y), corner.T))
     sums = _sums((x, y, np.minimum(height, np.float32(HIGH))), starts)
     sums = np.concatenate([sums, np.zeros((len(sums), 1))], axis=1)  # the last one is an empty cell
     number = np.full(tuple(place.max(0) + 3), len(count))
     number[place[:, 0] + 1, place[:, 1] + 1] = np.arange(len(count))
     total = np.zeros((len(sums), len(count)))
-    for i, j in (*_EIGHT, (0, 0)):
+    for i, j in _EIGHT:
         near = sums[:, number[place[:, 0] + 1 + i, place[:, 1] + 1 + j]]
         total += _moved(near, i * edge, j * edge)
+    total += sums[:, :-1]
     return _of_sums(total, voxel) | {"count": log_count(total[0])}
 
 

@@ -110,8 +110,9 @@ class _Rows:
         wanted = [wide.index(name) if name in wide else own.index(name) if name in own else -1 for name in DESCRIBED]
         voxel, edge = self.grid.voxel, self.grid.voxel * self.grid.cells[0]
         sizes = np.array([voxel, edge, *(self.run.low * voxel)], np.float32)
-        ratio = self.grid.cells[min(1, len(self.grid.cells) - 1)] // self.grid.cells[0]
-        where = (self.run.voxel, *self.levels, self.run.column_xy, ratio)
+        scales = self.grid.cells
+        ratios = np.array([scales[min(k, len(scales) - 1)] // scales[0] for k in (2, 1)], np.int32)
+        where = (self.run.voxel, *self.levels, self.run.column_xy, ratios)
         backend.describe(self.mean, *where, sizes, np.array(wanted, np.int32), values, rows)
         if "intensity" in own:
             rows[:, own.index("intensity")] = rank(intensity, index)

@@ -23,7 +23,7 @@ _AXIS_PADDING = 16  # points: BPN_AXIS_PADDING of native/kernels.h
 MAX_LEVELS = 8  # of inputs that rows share: BPN_LEVELS of native/kernels.h
 MAX_REACH = 31  # cells: BPN_REACH of native/link.h
 MAX_TURNS = 32  # BPN_TURNS of native/rectangles.h
-_TERMS = 10  # sums of a column: TERMS of native/describe.c
+_TERMS = 10  # sums of a cell: TERMS of native/describe.c
 _TABLE_BYTES = 1 << 18  # larger tables of logits than this are slower than the sums they replace
 
 
@@ -224,7 +224,7 @@ class Native:
         _check("mean", mean, np.float32, (None, 4))
         return self._bound("means", xyz, n, order, floor, column, columns, voxel, rows, height, answer, mean)
 
-    def _bind_describe(self, mean, voxel, block, pillar, column, cube, place, ratio, sizes, wanted, shared, own):
+    def _bind_describe(self, mean, voxel, block, pillar, column, cube, place, ratios, sizes, wanted, shared, own):
         n, levels = len(mean), []
         _check("mean", mean, np.float32, (None, 4))
         _check("voxel", voxel, np.int32, (n + 1,))
@@ -233,14 +233,16 @@ class Native:
             levels += [starts, len(starts) - 1]
         columns = len(column) - 1
         _check("place", place, np.int32, (columns, 2))
+        _check("ratios", ratios, np.int32, (2,))
         _check("sizes", sizes, np.float32, (4,))
         _check("wanted", wanted, np.int32, (len(DESCRIBED),))
         _check("shared", shared, np.float32, (len(cube) - 1, None))
         _check("own", own, np.float32, (n, None))
         bits = 1 + columns.bit_length()  # at most half of the slots are taken
-        scratch = np.empty(_TERMS * columns + columns + 2 * (len(pillar) - 1) + len(block) + (1 << bits), np.float64)
+        of_plane = columns + len(pillar) + len(block)
+        scratch = np.empty((_TERMS + 2) * of_plane + (2 << bits), np.float64)
         ends = (shared, shared.shape[1], own, own.shape[1])
-        return self._bound("describe", mean, voxel, n, *levels, place, ratio, sizes, scratch, bits, wanted, *ends)
+        return self._bound("describe", mean, voxel, n, *levels, place, ratios, sizes, scratch, bits, wanted, *ends)
 
     def _bind_terrain(self, low, rise: float, tolerance: float, out):
         _check("low", low, np.float32, (None, None))

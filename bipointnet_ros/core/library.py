@@ -27,7 +27,7 @@ _SIGNATURES = {
     "match": "pipipip",
     "link": "ppip",
     "means": "pipppipippp",
-    "describe": "ppipipipipipippippipi",
+    "describe": "ppipipipipippppippipi",
     "terrain": "piippp",
     "rectangles": "ppipipp",
     "extremes": "pppiiippp",

@@ -201,11 +201,11 @@ class Reference:
         """turn (K,) int32 and extents (K, 4) float32 [m]: ``rectangles.around`` of runs of points xyz (M, 3)."""
         turn[:], extents[:] = rectangles.around(xyz, starts, turns)
 
-    def describe(self, mean, voxel, block, pillar, column, cube, place, ratio, sizes, wanted, shared, own):
+    def describe(self, mean, voxel, block, pillar, column, cube, place, ratios, sizes, wanted, shared, own):
         """``descriptors.DESCRIBED`` of rows mean (n, 4) of cells, starts each: what the rows of a cube share to the
         columns ``wanted`` of shared (S, G), the others to those of own (n, F); -1 = not wanted."""
         levels = (block, pillar, column, cube)
-        values = descriptors.describe(mean, np.diff(voxel), levels, place, ratio, sizes)
+        values = descriptors.describe(mean, np.diff(voxel), levels, place, ratios, sizes)
         for names, starts in zip(descriptors.LEVELS, levels):
             parent = np.searchsorted(starts, cube[:-1], "right") - 1
             _place(values, names, wanted, shared, parent)

@@ -8,7 +8,7 @@
 #define TERMS 10 /* n x y z xx yy zz xy xz yz */
 
 /* Inputs in the order of core/descriptors.py. */
-enum { BLOCK_INPUTS = 3, PILLAR_INPUTS = 12, COLUMN_INPUTS = 13, CUBE_INPUTS = 6, SHARED = 34, OWN = 10 };
+enum { BLOCK_INPUTS = 19, PILLAR_INPUTS = 19, COLUMN_INPUTS = 13, CUBE_INPUTS = 6, SHARED = 57, OWN = 10 };
 
 static double log_of(double v)
 {
@@ -204,63 +204,75 @@ static void add_moved(double *total, const double *s, double dx, double dy)
         total[k] += moved[k];
 }
 
-struct scan {
-    const float *mean;
-    const int32_t *column, *pillar, *block; /* starts */
-    float edge, voxel, low[2];
-    struct plane_cells columns, pillars;
-    double *sums;                                      /* (C, TERMS) */
-    float *column_high, *pillar_high, *block_high;      /* of each cell over the ground */
+/* The cells of one size, seen from above. */
+struct level {
+    const int32_t *starts;
+    struct plane_cells cells;
+    double edge, *sums; /* (cells, TERMS) */
+    float *high;        /* of each cell over the ground */
 };
 
-/* Sums over a column's rows from its corner. */
-static void column_sums(const struct scan *scan, int32_t c, double *sums)
+struct scan {
+    const float *mean;
+    float edge, low[2];
+    double voxel;
+    struct level block, pillar, column;
+};
+
+/* Sums over a cell's rows from its corner. */
+static void sums_of_cell(const struct scan *scan, const struct level *level, int32_t c, double *sums)
 {
-    const double edge = scan->edge;
-    float x = (float)(scan->columns.place[2 * c] * edge + scan->low[0]);
-    float y = (float)(scan->columns.place[2 * c + 1] * edge + scan->low[1]);
-    for (int32_t i = scan->column[c]; i < scan->column[c + 1]; i++) {
+    float x = (float)(level->cells.place[2 * c] * level->edge + scan->low[0]);
+    float y = (float)(level->cells.place[2 * c + 1] * level->edge + scan->low[1]);
+    for (int32_t i = level->starts[c]; i < level->starts[c + 1]; i++) {
         const float *row = scan->mean + 4 * (size_t)i;
         add_terms(sums, row[0] - x, row[1] - y, row[3] < HIGH ? row[3] : HIGH);
     }
 }
 
+static void extent_of_cell(const struct scan *scan, const struct level *level, int32_t c, float *out)
+{
+    float high, low;
+    heights_of(scan->mean, level->starts[c], level->starts[c + 1], &high, &low);
+    extent_of(high, low, level->starts[c + 1] - level->starts[c], out);
+}
+
+/* The cells around: what is beside the own one to beside (3), the shape and number of rows of all nine to out (7). */
+static void around_cell(const struct scan *scan, const struct level *level, int32_t c, float *beside, float *out)
+{
+    double total[TERMS] = {0};
+    int32_t near[9];
+    for (int k = 0; k < 9; k++) {
+        int i, j;
+        near[k] = neighbour(&level->cells, c, k, &i, &j);
+        if (near[k] >= 0)
+            add_moved(total, level->sums + TERMS * (size_t)near[k], i * level->edge, j * level->edge);
+    }
+    beside_of(near, level->high, c, beside);
+    shape_of_sums(total, scan->voxel, out);
+    out[6] = log_count(total[0]);
+}
+
 static void block_inputs(const struct scan *scan, int32_t b, float *out)
 {
-    float low;
-    heights_of(scan->mean, scan->block[b], scan->block[b + 1], scan->block_high + b, &low);
-    extent_of(scan->block_high[b], low, scan->block[b + 1] - scan->block[b], out);
+    const struct level *level = &scan->block;
+    extent_of_cell(scan, level, b, out);
+    shape_of_cell(scan->mean, level->starts[b], level->starts[b + 1], scan->voxel, out + 3);
+    around_cell(scan, level, b, out + 9, out + 12);
 }
 
 static void pillar_inputs(const struct scan *scan, int32_t p, float *out)
 {
-    int32_t first = scan->pillar[p], last = scan->pillar[p + 1], near[8];
-    float high, low;
-    int i, j;
-    shape_of_cell(scan->mean, first, last, scan->voxel, out);
-    heights_of(scan->mean, first, last, &high, &low);
-    extent_of(high, low, last - first, out + 6);
-    for (int k = 0; k < 8; k++)
-        near[k] = neighbour(&scan->pillars, p, k, &i, &j);
-    beside_of(near, scan->pillar_high, p, out + 9);
+    const struct level *level = &scan->pillar;
+    shape_of_cell(scan->mean, level->starts[p], level->starts[p + 1], scan->voxel, out);
+    extent_of_cell(scan, level, p, out + 6);
+    around_cell(scan, level, p, out + 9, out + 12);
 }
 
 static void column_inputs(const struct scan *scan, int32_t c, float *out)
 {
-    double total[TERMS] = {0}, edge = scan->edge;
-    int32_t near[9];
-    float high, low;
-    heights_of(scan->mean, scan->column[c], scan->column[c + 1], &high, &low);
-    extent_of(high, low, scan->column[c + 1] - scan->column[c], out);
-    for (int k = 0; k < 9; k++) {
-        int i, j;
-        near[k] = neighbour(&scan->columns, c, k, &i, &j);
-        if (near[k] >= 0)
-            add_moved(total, scan->sums + TERMS * (size_t)near[k], i * edge, j * edge);
-    }
-    beside_of(near, scan->column_high, c, out + 3);
-    shape_of_sums(total, scan->voxel, out + 6);
-    out[12] = log_count(total[0]);
+    extent_of_cell(scan, &scan->column, c, out);
+    around_cell(scan, &scan->column, c, out + 3, out + 6);
 }
 
 /* The two that take a logarithm only where they are wanted. */
@@ -312,42 +324,40 @@ void bpn_means(const float *xyz, int32_t n, const int32_t *order, const float *f
     }
 }
 
-/* What the neighbours are asked for, of every column and pillar. */
-static void survey(const struct scan *scan, int32_t C, int32_t P)
+/* A level whose cells are ratio columns wide: what neighbours will ask of it. Takes its memory from *free. */
+static void survey(struct level *level, const struct scan *scan, const int32_t *starts, int32_t count, int32_t ratio,
+                   const int32_t *column, const int32_t *place, int32_t bits, char **free)
 {
-    float low;
-    memset(scan->sums, 0, TERMS * (size_t)C * sizeof *scan->sums);
-    for (int32_t c = 0; c < C; c++) {
-        column_sums(scan, c, scan->sums + TERMS * (size_t)c);
-        heights_of(scan->mean, scan->column[c], scan->column[c + 1], scan->column_high + c, &low);
+    level->sums = (double *)*free;
+    level->high = (float *)(level->sums + TERMS * (size_t)count);
+    int32_t *of_cell = (int32_t *)(level->high + count), *slots = of_cell + 2 * (size_t)count;
+    *free = (char *)(slots + ((size_t)1 << bits) + count % 2); /* whole doubles */
+    memset(level->sums, 0, TERMS * (size_t)count * sizeof *level->sums);
+    level->starts = starts;
+    level->edge = (double)scan->edge * ratio;
+    level->cells = (struct plane_cells){of_cell, slots, bits};
+    for (int32_t i = 0, c = 0; i < count; i++) {
+        float low;
+        while (column[c + 1] <= starts[i])
+            c++;
+        of_cell[2 * i] = place[2 * c] / ratio;
+        of_cell[2 * i + 1] = place[2 * c + 1] / ratio;
+        sums_of_cell(scan, level, i, level->sums + TERMS * (size_t)i);
+        heights_of(scan->mean, starts[i], starts[i + 1], level->high + i, &low);
     }
-    for (int32_t p = 0; p < P; p++)
-        heights_of(scan->mean, scan->pillar[p], scan->pillar[p + 1], scan->pillar_high + p, &low);
+    enter(&level->cells, count);
 }
 
 void bpn_describe(const float *mean, const int32_t *voxel, int32_t V, const int32_t *block, int32_t B,
                   const int32_t *pillar, int32_t P, const int32_t *column, int32_t C, const int32_t *cube, int32_t S,
-                  const int32_t *place, int32_t ratio, const float *sizes, void *scratch, int32_t bits,
+                  const int32_t *place, const int32_t *ratios, const float *sizes, void *scratch, int32_t bits,
                   const int32_t *wanted, float *shared, int32_t G, float *own, int32_t F)
 {
-    const size_t slots = (size_t)1 << bits;
-    struct scan scan = {.mean = mean, .column = column, .pillar = pillar, .block = block, .voxel = sizes[0], .edge = sizes[1], .low = {sizes[2], sizes[3]}};
-    scan.sums = scratch;
-    scan.column_high = (float *)(scan.sums + TERMS * (size_t)C);
-    scan.pillar_high = scan.column_high + C;
-    scan.block_high = scan.pillar_high + P;
-    int32_t *whole = (int32_t *)(scan.block_high + B), *pillar_place = whole + 2 * slots;
-    for (int32_t p = 0, c = 0; p < P; p++) {
-        while (column[c + 1] <= pillar[p])
-            c++;
-        pillar_place[2 * p] = place[2 * c] / ratio;
-        pillar_place[2 * p + 1] = place[2 * c + 1] / ratio;
-    }
-    scan.columns = (struct plane_cells){place, whole, bits};
-    scan.pillars = (struct plane_cells){pillar_place, whole + slots, bits};
-    enter(&scan.columns, C);
-    enter(&scan.pillars, P);
-    survey(&scan, C, P);
+    struct scan scan = {.mean = mean, .voxel = sizes[0], .edge = sizes[1], .low = {sizes[2], sizes[3]}};
+    char *free = scratch;
+    survey(&scan.block, &scan, block, B, ratios[0], column, place, bits, &free);
+    survey(&scan.pillar, &scan, pillar, P, ratios[1], column, place, bits, &free);
+    survey(&scan.column, &scan, column, C, 1, column, place, bits, &free);
 
     float all[SHARED + OWN] = {0};
     int32_t b = -1, p = -1, c = -1, s = -1;
@@ -364,7 +374,7 @@ void bpn_describe(const float *mean, const int32_t *voxel, int32_t V, const int3
             s++;
             keep_wanted(all, wanted, SHARED, shared + (size_t)s * (size_t)G);
         }
-        const float tops[3] = {scan.block_high[b], scan.pillar_high[p], scan.column_high[c]};
+        const float tops[3] = {scan.block.high[b], scan.pillar.high[p], scan.column.high[c]};
         own_inputs(&scan, i, voxel[i + 1] - voxel[i], tops, wanted + SHARED, all + SHARED);
         keep_wanted(all + SHARED, wanted + SHARED, OWN, own + (size_t)i * (size_t)F);
     }

@@ -97,7 +97,7 @@ static void run(const struct bpn_backend *b, const struct call *call)
     case 'H': b->match(P(0), I(1), P(2), I(3), P(4), I(5), P(6)); break;
     case 'K': b->link(P(0), P(1), I(2), P(3)); break;
     case 'T': b->means(P(0), I(1), P(2), P(3), P(4), I(5), P(6), I(7), P(8), P(9), P(10)); break;
-    case 'B': b->describe(P(0), P(1), I(2), P(3), I(4), P(5), I(6), P(7), I(8), P(9), I(10), P(11), I(12), P(13), P(14), I(15), P(16), P(17), I(18), P(19), I(20)); break;
+    case 'B': b->describe(P(0), P(1), I(2), P(3), I(4), P(5), I(6), P(7), I(8), P(9), I(10), P(11), P(12), P(13), P(14), I(15), P(16), P(17), I(18), P(19), I(20)); break;
     case 'R': b->terrain(P(0), I(1), I(2), P(3), P(4), P(5)); break;
     case 'Q': b->rectangles(P(0), P(1), I(2), P(3), I(4), P(5), P(6)); break;
     case 'X': b->segment_max(P(0), P(1), I(2), I(3), P(4), P(5)); break;
