@@ -3,6 +3,7 @@
 import re
 from glob import glob
 from pathlib import Path
+from zlib import crc32
 
 from setuptools import Extension, find_packages, setup
 
@@ -14,6 +15,7 @@ ENGINE = Extension(
     f"{NAME}.native._engine",  # plain C, opened with ctypes: no Python.h
     sources=sorted(glob(f"{NATIVE}/*.c")),
     depends=sorted(glob(f"{NATIVE}/*.h")),
+    define_macros=[("BPN_INTERFACE", f"{crc32(Path(NATIVE, 'kernels.h').read_bytes())}u")],  # core/library.py asks
     extra_compile_args=["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-wrapv", "-pthread"],
     extra_link_args=["-pthread"],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from recorded import shared_inputs
 
-from bipointnet_ros.core import bits, kernels
+from bipointnet_ros.core import bits, kernels, library
 from bipointnet_ros.core.reference import Reference
 
 NATIVE = [name for name in kernels.available() if name != "numpy"]
@@ -449,3 +449,11 @@ def test_the_environment_names_the_backend_only_for_auto(monkeypatch):
 def test_an_unknown_backend_is_an_error():
     with pytest.raises(kernels.BackendError, match="backend must be auto or one of .*numpy.*, got 'cuda'"):
         kernels.choose("cuda")
+
+
+def test_an_engine_of_other_sources_is_one_sentence(tmp_path):
+    header = tmp_path / "kernels.h"
+    header.write_text("void (*lift)(const double *x);\n")
+    library._check_built_from(library.opened(), tmp_path / "none.h")  # installed: no header beside it
+    with pytest.raises(kernels.BackendError, match="was built from other sources .*: build it again"):
+        library._check_built_from(library.opened(), header)

@@ -14,6 +14,7 @@ import numpy as np
 from bipointnet_ros.core import library
 from bipointnet_ros.core.bits import words
 from bipointnet_ros.core.descriptors import DESCRIBED
+from bipointnet_ros.core.library import BackendError
 from bipointnet_ros.core.program import Pool, Program
 from bipointnet_ros.core.reference import Reference, Weights
 
@@ -25,10 +26,6 @@ MAX_REACH = 31  # cells: BPN_REACH of native/link.h
 MAX_TURNS = 32  # BPN_TURNS of native/rectangles.h
 _TERMS = 10  # sums of a cell: TERMS of native/describe.c
 _TABLE_BYTES = 1 << 18  # larger tables of logits than this are slower than the sums they replace
-
-
-class BackendError(ValueError):
-    """The named backend does not exist, or does not run here."""
 
 
 def available() -> list[str]:

@@ -6,6 +6,7 @@ import ctypes
 import functools
 from pathlib import Path
 from types import SimpleNamespace
+from zlib import crc32
 
 import numpy as np
 
@@ -60,13 +61,19 @@ class Program(ctypes.Structure):
     ]
 
 
+class BackendError(ValueError):
+    """The named backend does not exist, does not run here, or was built from other sources."""
+
+
 @functools.cache
 def opened() -> ctypes.CDLL | None:
-    """The library, or None where it was not built."""
-    found = sorted((Path(__file__).parents[1] / "native").glob("_engine*.so"))
+    """The library, or None where it was not built; BackendError for one that was built from another kernels.h."""
+    native = Path(__file__).parents[1] / "native"
+    found = sorted(native.glob("_engine*.so"))
     if not found:
         return None
     library = ctypes.CDLL(str(found[0]))
+    _check_built_from(library, native / "kernels.h")
     library.bpn_backends.restype = ctypes.POINTER(ctypes.POINTER(_Backend))
     library.bpn_pool_bytes.restype = ctypes.c_size_t
     library.bpn_pool_run.restype = library.bpn_pool_stop.restype = None
@@ -74,6 +81,15 @@ def opened() -> ctypes.CDLL | None:
     library.bpn_pool_run.argtypes = [ctypes.c_void_p, ctypes.POINTER(Program)]
     library.bpn_pool_stop.argtypes = [ctypes.c_void_p]
     return library
+
+
+def _check_built_from(library, header: Path):
+    """An installed package has no header and cannot be out of step; a source tree that moved on can."""
+    if not header.is_file():
+        return
+    if not hasattr(library, "bpn_interface") or library.bpn_interface() & 0xFFFFFFFF != crc32(header.read_bytes()):
+        advice = "build it again with 'pip install -e .' or 'python setup.py build_ext --inplace'"
+        raise BackendError(f"'{library._name}' was built from other sources than those beside it: {advice}")
 
 
 @functools.cache

@@ -12,6 +12,13 @@ static const struct bpn_backend *const backends[] = {
     NULL,
 };
 
+#ifdef BPN_INTERFACE /* which kernels.h this is, for those who call by address */
+uint32_t bpn_interface(void)
+{
+    return BPN_INTERFACE;
+}
+#endif
+
 const struct bpn_backend *const *bpn_backends(void)
 {
     return backends;

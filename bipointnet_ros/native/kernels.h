@@ -145,5 +145,6 @@ extern const struct bpn_backend bpn_neon;
 
 /* The backends that this build holds, best first, ended by NULL. */
 const struct bpn_backend *const *bpn_backends(void);
+uint32_t bpn_interface(void);
 
 #endif
