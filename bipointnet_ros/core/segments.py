@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,9 +38,9 @@ class Object:
 
     def quaternion(self) -> tuple[float, float, float, float]:
         """(x, y, z, w) of the box's axes in the frame of its centre."""
-        z, w = np.sin(self.yaw / 2.0), np.cos(self.yaw / 2.0)
+        z, w = math.sin(self.yaw / 2.0), math.cos(self.yaw / 2.0)
         if self.tilt is None:
-            return 0.0, 0.0, float(z), float(w)
+            return 0.0, 0.0, z, w
         x, y, u, v = quaternion(self.tilt)
         return x * w + y * z, y * w - x * z, u * w + v * z, v * w - u * z
 

@@ -16,33 +16,40 @@ _GAIN = 0.2  # of what the prediction missed goes into the velocity
 
 
 @dataclass(frozen=True)
-class Track:
-    """An object as it was last seen: number, label, centre (2,) [m], velocity (2,) [m/s], stamp [s]; scans since."""
+class Tracks:
+    """T objects as they were last seen: number, label (T,), centre (T, 2) [m], velocity (T, 2) [m/s], stamp (T,) [s].
 
-    number: int
-    label: int
+    missed (T,): scans since.
+    """
+
+    number: np.ndarray
+    label: np.ndarray
     centre: np.ndarray
     velocity: np.ndarray
-    stamp: float
-    missed: int = 0
+    stamp: np.ndarray
+    missed: np.ndarray
+
+    @staticmethod
+    def none() -> Tracks:
+        """No object."""
+        none, places = np.zeros(0, int), np.zeros((0, 2))
+        return Tracks(none, none, places, places, np.zeros(0), none)
+
+    def chosen(self, which) -> Tracks:
+        """Some of them, by truth (T,) or by index."""
+        return Tracks(*(values[which] for values in vars(self).values()))
+
+    def and_those(self, others: Tracks) -> Tracks:
+        """These, then the others."""
+        return Tracks(*(np.concatenate(pair) for pair in zip(vars(self).values(), vars(others).values())))
 
     def expected(self, stamp: float) -> np.ndarray:
-        """(2,) where it would be at a later time [m]."""
-        return self.centre + self.velocity * (stamp - self.stamp)
+        """(T, 2) where they would be at a later time [m]."""
+        return self.centre + self.velocity * (stamp - self.stamp)[:, None]
 
-    def seen(self, centre: np.ndarray, stamp: float) -> Track:
-        """The track after a scan that shows it."""
-        passed, off = stamp - self.stamp, centre - self.expected(stamp)
-        velocity = self.velocity + _GAIN * off / passed if passed > 0.0 else self.velocity
-        return Track(self.number, self.label, centre, velocity, stamp)
-
-    def unseen(self) -> Track:
-        """The track after a scan that does not show it."""
-        return dataclasses.replace(self, missed=self.missed + 1)
-
-    def lasts(self, stamp: float) -> bool:
-        """Whether it may still be found at a later time."""
-        return stamp - self.stamp <= _HIDDEN and self.missed < _MISSED
+    def last(self, stamp: float) -> np.ndarray:
+        """(T,) whether they may still be found at a later time."""
+        return (stamp - self.stamp <= _HIDDEN) & (self.missed < _MISSED)
 
 
 class Tracker:
@@ -53,7 +60,7 @@ class Tracker:
     """
 
     def __init__(self):
-        self._tracks: list[Track] = []
+        self._tracks = Tracks.none()
         self._born, self._frame, self._stamp = 0, "", -np.inf
 
     def follow(self, result: Result, stamp: float, frame: str, config) -> Result:
@@ -62,7 +69,7 @@ class Tracker:
         config: core.config.Config; without ``track`` the answer stays as it is.
         """
         if not config.track:
-            self._tracks = []
+            self._tracks = Tracks.none()
             return result
         objects = self.numbered(result.objects, stamp, frame, config.track_gate)
         number = np.zeros(1 + max((one.instance for one in result.objects), default=0), np.uint32)
@@ -73,31 +80,36 @@ class Tracker:
     def numbered(self, objects, stamp: float, frame: str, gate: float) -> tuple[Object, ...]:
         """The objects of a scan, in their order, with instances that last; gate [m] from where each was expected."""
         if frame != self._frame or stamp < self._stamp:
-            self._tracks = []
+            self._tracks = Tracks.none()
         self._frame, self._stamp = frame, stamp
-        before = [track for track in self._tracks if track.lasts(stamp)]
-        centres = np.array([one.centre[:2] for one in objects], np.float64).reshape(-1, 2)
-        taken = dict(_pairs(objects, centres, before, stamp, gate))
-        now = [
-            before[taken[i]].seen(centre, stamp) if i in taken else self._new(one, centre, stamp)
-            for i, (one, centre) in enumerate(zip(objects, centres))
-        ]
-        hidden = set(range(len(before))) - set(taken.values())
-        self._tracks = now + [before[j].unseen() for j in sorted(hidden)]
-        return tuple(dataclasses.replace(one, instance=track.number) for one, track in zip(objects, now))
+        before = self._tracks.chosen(self._tracks.last(stamp))
+        centre = np.array([one.centre[:2] for one in objects], np.float64).reshape(-1, 2)
+        label, expected = np.array([one.label for one in objects], int), before.expected(stamp)
+        pairs = _pairs(np.hypot(*(centre[:, None] - expected).transpose(2, 0, 1)), label[:, None] == before.label, gate)
+        known, track = np.array(list(pairs), int).reshape(-1, 2).T
+        passed, off = stamp - before.stamp[track], centre[known] - expected[track]
+        velocity = np.zeros_like(centre)
+        velocity[known] = before.velocity[track] + _GAIN * off / np.where(passed > 0.0, passed, np.inf)[:, None]
+        number = self._numbers(len(centre), known, before.number[track])
+        now = Tracks(number, label, centre, velocity, np.full(len(centre), stamp), np.zeros(len(centre), int))
+        hidden = before.chosen(np.delete(np.arange(len(before.number)), track))
+        self._tracks = now.and_those(dataclasses.replace(hidden, missed=hidden.missed + 1))
+        return tuple(dataclasses.replace(one, instance=i) for one, i in zip(objects, number.tolist()))
 
-    def _new(self, one: Object, centre: np.ndarray, stamp: float) -> Track:
-        self._born += 1
-        return Track(self._born, one.label, centre, np.zeros(2), stamp)
+    def _numbers(self, count: int, known, number) -> np.ndarray:
+        """(count,) numbers of objects: those of the known ones, for the others new ones, in their order."""
+        new = np.ones(count, bool)
+        new[known] = False
+        out = self._born + np.cumsum(new)
+        self._born += int(new.sum())
+        out[known] = number
+        return out
 
 
-def _pairs(objects, centres, tracks, stamp, gate):
-    """(object, track) of one label within the gate, the nearest first, each once."""
-    expected = np.array([track.expected(stamp) for track in tracks]).reshape(-1, 2)
-    far = np.hypot(*(centres[:, None] - expected).transpose(2, 0, 1))
-    kinds, labels = (np.array([one.label for one in many], int) for many in (objects, tracks))
-    near = np.argwhere((far <= gate) & (kinds[:, None] == labels))
-    objects_left, tracks_left = set(range(len(objects))), set(range(len(tracks)))
+def _pairs(far, alike, gate):
+    """(object, track) that are alike and at most the gate apart, far (K, T) [m], the nearest first, each once."""
+    near = np.argwhere((far <= gate) & alike)
+    objects_left, tracks_left = (set(range(n)) for n in far.shape)
     for i, j in near[np.argsort(far[tuple(near.T)], kind="stable")].tolist():
         if i in objects_left and j in tracks_left:
             objects_left.remove(i)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 
 from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from geometry_msgs.msg import Point, Quaternion, Vector3
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -34,25 +34,26 @@ def markers(header, objects, colours, lifetime: float, gone=()) -> MarkerArray:
 
 
 def _box(marker, one, colour) -> Marker:
-    length, width, height = (float(v) for v in one.size)
-    x, y, z, w = (float(v) for v in one.quaternion())
+    length, width, height = one.size.tolist()
+    x, y, z, w = one.quaternion()
     marker.id, marker.color = int(one.instance), colour
-    marker.pose = Pose(position=_point(one.centre), orientation=Quaternion(x=x, y=y, z=z, w=w))
+    marker.pose = copy(marker.pose)
+    marker.pose.position, marker.pose.orientation = _point(one.centre), Quaternion(x=x, y=y, z=z, w=w)
     marker.scale = Vector3(x=length, y=width, z=height)
     return marker
 
 
 def _name(marker, one, colour) -> Marker:
-    position = _point(one.centre)
-    position.z += float(one.size[2]) / 2 + _TEXT_HEIGHT
     marker.id, marker.color = int(one.instance), colour
-    marker.pose = Pose(position=position)
+    marker.pose = copy(marker.pose)
+    marker.pose.position = _point(one.centre)
+    marker.pose.position.z += float(one.size[2]) / 2 + _TEXT_HEIGHT
     marker.text = f"{one.name} {one.confidence:.0%}"
     return marker
 
 
 def _point(xyz) -> Point:
-    x, y, z = (float(v) for v in xyz)
+    x, y, z = xyz.tolist()
     return Point(x=x, y=y, z=z)
 
 
