@@ -55,6 +55,22 @@ def test_slopes(slope, across):
     check(xyz, is_ground, height)
 
 
+@pytest.mark.parametrize("roll, pitch", [(0.0, 0.0), (0.15, 0.0), (-0.1, 0.12), (0.0, -0.2)])
+def test_up_is_perpendicular_to_the_ground(roll, pitch):
+    tilt = points.levelling(roll, pitch)
+    xyz = street(kerb=0.0)[0] @ tilt
+    np.testing.assert_allclose(ground.up(xyz, ground.height(xyz)), tilt[2], atol=0.02)
+
+
+def test_too_little_ground_says_nothing_of_up():
+    rng = np.random.default_rng(0)
+    flat = np.c_[rng.uniform(-9, 9, (500, 2)), np.zeros(500)].astype(np.float32)
+    for xyz in (flat[:99], flat * np.float32([1, 0.01, 1]), flat + np.float32([40, 0, 0])):
+        assert ground.up(xyz, np.zeros(len(xyz), np.float32)) is None
+    assert ground.up(flat, np.ones(500, np.float32)) is None
+    np.testing.assert_array_equal(ground.up(flat, np.zeros(500, np.float32)), [0, 0, 1])
+
+
 @pytest.mark.parametrize("amplitude", [0.5, 1.5])
 def test_hills_and_dips(amplitude):
     xyz, is_ground, height = street(seed=2)

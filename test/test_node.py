@@ -32,6 +32,7 @@ from world import CLASSES, ROOT, Remote, World, street, write_model  # noqa: E40
 from bipointnet_ros.core.classes import colours  # noqa: E402
 from bipointnet_ros.core.config import Config, ConfigError  # noqa: E402
 from bipointnet_ros.core.pipeline import Pipeline  # noqa: E402
+from bipointnet_ros.core.points import levelling  # noqa: E402
 from bipointnet_ros.ros import launching, parameters  # noqa: E402
 from bipointnet_ros.ros.messages import make_cloud, read_xyz  # noqa: E402
 
@@ -208,6 +209,21 @@ def test_losses_are_told_once_with_the_remedy(world, model):
     assert 0.3 < float(values["missing_share"]) < most + 0.03
     remote.diagnosis()
     assert remote.process.text.count("fastdds_large_clouds.xml") == 1
+    assert remote.process.end()[0] == 0
+
+
+def test_a_tilted_mount_is_told_once_with_the_angles(world, model):
+    remote = world.start_node("/tilted", model=model).listen().matched()
+    tilted = cloud((street() @ levelling(0.0, 0.2)).astype(np.float32))
+    for i in range(50):
+        tilted.header.stamp.nanosec = i
+        remote.ask(tilted)
+    level, message, values = remote.diagnosis(lambda level, message, values: "from level" in message)
+    assert level == WARN and abs(float(values["ground_inclination_deg"]) - np.degrees(0.2)) < 1.5
+    assert float(message.split()[-1]) == pytest.approx(0.2, abs=0.02)
+    assert remote.set(gravity_pitch=0.2) == [""]
+    assert float(remote.diagnosis(lambda level, message, v: message == "active")[2]["ground_inclination_deg"]) < 1.5
+    assert remote.process.text.count("gravity_pitch to") == 1
     assert remote.process.end()[0] == 0
 
 

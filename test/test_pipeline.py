@@ -131,6 +131,17 @@ def test_tilted_sensor_gives_the_answers_and_boxes_of_a_level_one(models):
         np.testing.assert_allclose(rotation @ axis, [np.cos(b.yaw), np.sin(b.yaw), 0.0], atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["segmenter", "classifier"])
+def test_up_is_told_in_the_frame_of_the_cloud_whatever_the_parameters_say(models, name):
+    cloud = street(np.random.default_rng(6))
+    rotation = levelling(0.1, -0.1)
+    config = Config(model=models[name], split="clusters", threads=1)
+    for roll, pitch in ((0.0, 0.0), (0.1, -0.1)):
+        result = Pipeline(config.replace(gravity_roll=roll, gravity_pitch=pitch)).process(cloud @ rotation)
+        np.testing.assert_allclose(result.up, rotation[2], atol=0.02)
+    assert Pipeline(config).process(cloud[:0]).up is None
+
+
 def test_reconfiguring_shares_the_network(models):
     pipeline = Pipeline(Config(model=models["segmenter"]))
     other = pipeline.reconfigured(pipeline.config.replace(range_max=10.0))

@@ -21,6 +21,7 @@ _THICKNESS = 0.2  # m over the lowest point of a column that still is the ground
 _PILLAR = 3  # columns along the edge of a pillar of the height map
 _GRID = Grid(0.2, (4, 12))  # columns of 0.8 m where no model says otherwise
 _NOISE = 0.5  # m under all neighbours: a reflection, not ground
+_SOME, _FEWEST, _AROUND = 4096, 100, 30.0  # points that tell how the ground lies: of so many, at least, within [m]
 
 
 def height(xyz: np.ndarray, backend=None) -> np.ndarray:
@@ -31,6 +32,24 @@ def height(xyz: np.ndarray, backend=None) -> np.ndarray:
     floor = level(z, run, _GRID.voxel * _GRID.cells[0], backend)
     out[run.order] = z - np.repeat(floor, np.diff(run.voxel[run.column]))
     return out
+
+
+def up(xyz: np.ndarray, height: np.ndarray) -> np.ndarray | None:
+    """(3,) unit vector perpendicular to the plane of the ground around, by least squares over some of the points on it.
+
+    xyz (N, 3) [m], height (N,) over the ground; None where too few points tell.
+    """
+    step = max(1, len(xyz) // _SOME)
+    at, over = xyz[::step].T.astype(np.float64), height[::step]
+    at = at[:, (np.abs(over) < _TOLERANCE) & (at[0] ** 2 + at[1] ** 2 < _AROUND**2)]
+    if at.shape[1] < _FEWEST:
+        return None
+    at -= at.mean(1, keepdims=True)
+    spread = at[:2] @ at[:2].T
+    if np.linalg.eigvalsh(spread)[0] < at.shape[1]:  # m2: along one line the ground tells nothing across it
+        return None
+    normal = np.append(-np.linalg.solve(spread, at[:2] @ at[2]), 1.0)
+    return normal / np.linalg.norm(normal)
 
 
 def level(z: np.ndarray, cells: Cells, edge: float, backend=None) -> np.ndarray:

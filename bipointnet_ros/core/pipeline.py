@@ -25,7 +25,8 @@ class Result:
     """Answer to one cloud of N points, row i for point i.
 
     label (N,) uint16: class index + 1, 0 = unknown; instance (N,) uint32: 0 = no object; confidence (N,) float32 0..1;
-    objects in the cloud's frame; stages: milliseconds by step; sampled: points that the network saw.
+    objects in the cloud's frame; stages: milliseconds by step; sampled: points that the network saw; up: unit vector
+    (3,) in the cloud's frame, perpendicular to the ground around, None where little of it was found.
     """
 
     label: np.ndarray
@@ -34,6 +35,7 @@ class Result:
     objects: tuple[Object, ...]
     stages: dict[str, float]
     sampled: int
+    up: np.ndarray | None = None
 
 
 class Pipeline:
@@ -72,8 +74,9 @@ class Pipeline:
         answer = self._answer(near, strength, watch)
         objects = answer.objects if level is None else tuple(o.moved(level.T) for o in answer.objects)
         everywhere = (_scattered(values, seen) for values in (answer.label, answer.instance, answer.confidence))
+        up = answer.up if level is None or answer.up is None else answer.up @ level
         watch("publish")
-        return Result(*everywhere, objects, watch.stages, answer.sampled)
+        return Result(*everywhere, objects, watch.stages, answer.sampled, up)
 
     def _levelling(self) -> np.ndarray | None:
         """(3, 3) rotation from the sensor's axes to level ones; None = the sensor is mounted level."""
@@ -107,7 +110,7 @@ class Pipeline:
         answer = (xyz, height, label, confidence, self.model.classes)
         instance, objects = segments.objects(*answer, self._network.backend, chances)
         watch("objects")
-        return _Answer(label, instance, confidence, objects, len(scene.own))
+        return _Answer(label, instance, confidence, objects, len(scene.own), ground.up(xyz, height))
 
     def chances(self, clouds) -> list[dict[str, float]]:
         """Name -> probability of each cluster (n, 3) float32 [m], z up, by the classifier of objects, in one call.
@@ -123,10 +126,11 @@ class Pipeline:
 
     def _classify(self, xyz, watch) -> _Answer:
         """One class for the whole cloud, or for each cluster that stands on the ground, all clusters in one call."""
-        height = np.zeros(len(xyz), np.float32)
+        height, up = np.zeros(len(xyz), np.float32), None
         parts = [np.arange(len(xyz))]
         if self.config.split == "clusters":
             height = ground.height(xyz, self._network.backend)
+            up = ground.up(xyz, height)
             parts = segments.standing(xyz, height, self._network.backend)
         watch("split")
         if not parts:
@@ -141,7 +145,8 @@ class Pipeline:
         for part, k, sure in zip(parts, label, confidence):
             everywhere.label[part], everywhere.confidence[part] = k, sure
         watch("objects")
-        return _Answer(everywhere.label, instance, everywhere.confidence, objects, clouds.shape[0] * clouds.shape[1])
+        sampled = clouds.shape[0] * clouds.shape[1]
+        return _Answer(everywhere.label, instance, everywhere.confidence, objects, sampled, up)
 
     def _seen(self, xyz) -> np.ndarray | None:
         """Rows of a scan that ``sampling`` and ``points`` leave; None = every voxel, as the model was trained."""
@@ -171,13 +176,14 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class _Answer:
-    """Of the M points kept: label uint16, instance uint32, confidence float32; objects in level axes."""
+    """Of the M points kept: label uint16, instance uint32, confidence float32; objects and up in level axes."""
 
     label: np.ndarray
     instance: np.ndarray
     confidence: np.ndarray
     objects: tuple[Object, ...]
     sampled: int
+    up: np.ndarray | None = None
 
     @staticmethod
     def unknown(m: int) -> _Answer:

@@ -22,6 +22,7 @@ from bipointnet_ros.ros import bond, parameters, process, transport
 from bipointnet_ros.ros.frames import FrameError, Frames
 from bipointnet_ros.ros.gaps import Gaps
 from bipointnet_ros.ros.messages import MessageError, read_xyz
+from bipointnet_ros.ros.mount import Mount
 from bipointnet_ros.ros.outputs import Answer, Outputs
 from bipointnet_ros.ros.rate import RateLimit
 from bipointnet_ros.ros.statistics import Statistics
@@ -48,7 +49,8 @@ class PerceptionNode(LifecycleNode):
         self.problem = ""  # why configuring failed
         self._patience = None  # s to wait for the cloud in work; None = as long as it takes
         self._statistics, self._gaps, self._limit = Statistics(), Gaps(), RateLimit()
-        self._watch = Watch(self, self._statistics, self._gaps)
+        self._mount = Mount()
+        self._watch = Watch(self, self._statistics, self._gaps, self._mount)
         for sentence in parameters.unknown(self):
             self.get_logger().warning(sentence)
         parameters.follow(self, self._changed, self._apply)
@@ -166,6 +168,7 @@ class PerceptionNode(LifecycleNode):
         try:
             xyz, intensity = read_xyz(msg)
             result = pipeline.process(xyz, intensity)
+            self._mount.see(result.up)
             move = self._frames and self._frames.move(msg.header)
             self.outputs.publish(Answer(msg, xyz, result, pipeline).moved(move).followed(self._tracker))
         except (MessageError, CloudError) as error:

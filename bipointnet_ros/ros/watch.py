@@ -16,8 +16,8 @@ _LOSS = 0.1  # share of clouds missing over which it is worth a warning
 class Watch:
     """Looks after one PerceptionNode."""
 
-    def __init__(self, node, statistics, gaps):
-        self._node, self._statistics, self._gaps = node, statistics, gaps
+    def __init__(self, node, statistics, gaps, mount):
+        self._node, self._statistics, self._gaps, self._mount = node, statistics, gaps, mount
         self._said = {}  # kind of warning -> when it was written last
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 1)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # the node's own clock stands still with a paused bag
@@ -40,6 +40,7 @@ class Watch:
         node, snapshot = self._node, self._statistics.look()
         level, message = self._health(snapshot)
         values = {**diagnostics.values(snapshot, node.pipeline), "missing_share": f"{self._gaps.missing():.2f}"}
+        values["ground_inclination_deg"] = f"{self._mount.inclination(*self._levelled()):.1f}"
         stamp, name = node.get_clock().now().to_msg(), f"{node.get_fully_qualified_name()}: clouds"
         self._publisher.publish(diagnostics.diagnostics(stamp, name, level, message, values))
 
@@ -56,4 +57,11 @@ class Watch:
             sentence = transport.lost_clouds(node.subscription.topic_name, self._gaps.missing())
             self.say("lost", sentence, _SELDOM)
             return diagnostics.WARN, sentence
+        sentence = self._mount.advice(*self._levelled())
+        if sentence:
+            self.say("mount", sentence, _SELDOM)
+            return diagnostics.WARN, sentence
         return diagnostics.OK, "active" if node.outputs.is_heard() else "active, but nobody subscribes to an answer"
+
+    def _levelled(self) -> tuple[float, float]:
+        return self._node.config.gravity_roll, self._node.config.gravity_pitch
