@@ -131,6 +131,12 @@ def test_training_learns_resumes_and_lies_in_a_segmenters_file(sets, capsys):
         np.testing.assert_array_equal(both.tensors[name], tensor)
     with np.load(out.with_suffix(".golden.npz")) as golden:
         assert golden["objects_logits"].shape == (8, len(crops.NAMES))
+    again = sets / "again.safetensors"
+    assert export.main([str(plain), "--objects", str(out), "--out", str(again)]) == 0  # its classifier, as it is
+    packed = export.model_file.read(again)
+    assert packed.objects.blueprint == both.objects.blueprint and packed.training["objects"] == both.training["objects"]
+    assert all((packed.objects.tensors[name] == both.objects.tensors[name]).all() for name in both.objects.tensors)
+    assert export.main([str(plain), "--objects", str(plain), "--out", str(again)]) == 2  # it has none
     run = train_objects.run.load(sets / "run")[0]
     rows = crops.rows(list(things(np.random.default_rng(1), (2, 1, 1), 20)), 32)
     with torch.no_grad():

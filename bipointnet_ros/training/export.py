@@ -3,7 +3,7 @@
     python -m bipointnet_ros.training.export RUN --out models/NAME.safetensors [--data TEST.npz] [--facts FACTS.json]
         [--objects RUN]
 
-RUN of train_scenes.py may be a packed segmenter instead of a folder, to give it another classifier of objects.
+Either RUN may be a packed segmenter instead of a folder: its segmenter or its classifier of objects is taken as it is.
 
 Beside NAME.safetensors it writes NAME.golden.npz (input, logits, label of synthetic rows), and it prints the share of
 bits in which the packed layers equal torch's (docs/training.md, "Export").
@@ -186,8 +186,8 @@ def nested_offsets(rng, rows: int, scales: int) -> list[np.ndarray]:
 def export(folder, out, facts: dict | None = None, say=lambda line: None, objects=None):
     """Pack the run, compare every layer, then write the model and its golden answer. ExportError if a bit differs.
 
-    objects: the run of the classifier that names a segmenter's objects, for the same file. ``say`` gets a line for each
-    layer and one for the file. Returns the network, None for a packed one, and the model.
+    objects: the run of the classifier that names a segmenter's objects, or a packed segmenter that has one. ``say``
+    gets a line for each layer and one for the file. Returns the network, None for a packed one, and the model.
     """
     out = Path(out)
     net, model, answer = _taken(folder, out.stem) if Path(folder).is_file() else _packed(folder, out.stem, say)
@@ -196,9 +196,8 @@ def export(folder, out, facts: dict | None = None, say=lambda line: None, object
         answer = golden(model)
     model = replace(model, training={**model.training, **(facts or {})})
     if objects:
-        _, own, more = _packed(objects, out.stem, say)
-        training = {**model.training, "objects": own.training}
-        model = replace(model, training=training, objects=replace(own, normalisation="metric", training={}))
+        own, told, more = _classifier(objects, out.stem, say)
+        model = replace(model, training={**model.training, "objects": told}, objects=own)
         answer |= {f"objects_{key}": value for key, value in more.items()}
     model_file.write(out, model)
     np.savez_compressed(out.with_suffix(".golden.npz"), **answer)
@@ -236,10 +235,21 @@ def _taken(path, name: str) -> tuple[None, Model, dict]:
     return None, model, golden(model)
 
 
+def _classifier(objects, name: str, say) -> tuple[Model, dict, dict]:
+    """The packed classifier of objects, what is told of its training, its golden answer."""
+    if Path(objects).is_file():
+        held = model_file.read(objects)
+        if held.objects is None:
+            raise ExportError(f"expected a segmenter with a classifier of objects in '{objects}', it has none")
+        return held.objects, held.training.get("objects", {}), golden(held.objects)
+    _, own, answer = _packed(objects, name, say)
+    return replace(own, normalisation="metric", training={}), own.training, answer
+
+
 def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", help="folder of a training run, or a packed segmenter")
-    parser.add_argument("--objects", help="folder of a run of train_objects.py, to lie in the same file")
+    parser.add_argument("--objects", help="folder of a run of train_objects.py, or a packed segmenter that has one")
     parser.add_argument("--out", required=True, help="NAME.safetensors to write")
     parser.add_argument("--data", help="objects (.npz) on which packed and torch predictions are compared")
     parser.add_argument("--facts", help="JSON file of what the card says: data, licence, seed, command")
