@@ -13,7 +13,7 @@ from bipointnet_ros.core.reference import Reference, distance
 
 _LETTERS = {"lift": "L", "layer": "Y", "limits": "S", "dense": "D", "merge": "M", "logits": "G", "argsort": "A"}
 _LETTERS |= {"layer_spans": "Z", "distinct": "U", "farthest": "F", "voxels": "V", "match": "H", "link": "K"}
-_LETTERS |= {"means": "T", "describe": "B", "terrain": "R", "rectangles": "Q"}
+_LETTERS |= {"means": "T", "describe": "B", "search": "W", "terrain": "R", "rectangles": "Q"}
 _LETTERS |= {"extremes": "E", "segment_max": "X"}
 _LETTERS |= {"signs": "s", "gram": "g", "inside": "i", "scatter": "c", "selected": "e"}
 
@@ -230,6 +230,12 @@ def _chosen(recorder, rng):
     recorder.training("selected", [*entries, bits.pack_bits(signs), width, sums], [sums])
 
 
+def _search(recorder, rng):
+    m, n = rng.integers(1, 300, 2)
+    values = rng.integers(0, 200, m + n).astype(np.float32)
+    recorder.record("search", [np.sort(values[:m]), values[m:], np.zeros(n, np.int32)], [2])
+
+
 def _farthest(recorder, rng):
     n = int(rng.integers(1, 300))
     chosen = np.zeros(rng.integers(1, n + 1), np.int32)
@@ -290,5 +296,5 @@ def _some(rng, count):
 
 
 _CASES = (_lift, _layer, _spans, _distinct, _limits, _dense, _merge, _logits)
-_CASES += (_argsort, _farthest, _voxels, _match, _link, _scan, _terrain, _rectangles)
+_CASES += (_argsort, _search, _farthest, _voxels, _match, _link, _scan, _terrain, _rectangles)
 _CASES += (_extremes, _segment_max, _packed_rows, _chosen)

@@ -314,6 +314,16 @@ def test_argsort_is_stable(backend, n, shift):
     same(backend, "argsort", [keys, None], [(1, (n,), np.int32)])
 
 
+@pytest.mark.parametrize(("m", "n"), [(0, 3), (1, 9), (2, 9), (3, 0), (255, 999), (256, 999), (257, 999)])
+def test_search(backend, m, n):
+    """Values among them and between them, infinite ones and NaN, which is more than everything else."""
+    rng = np.random.default_rng(m)
+    some, value = (rng.integers(-m - 2, m + 2, size).astype(np.float32) / np.float32(2.0) for size in (m, n))
+    some[m // 2 :: 9], value[::7], value[1::7] = np.nan, np.nan, -np.inf
+    some.sort()
+    same(backend, "search", [some, value, None], [(2, (n,), np.int32)])
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 1), (2, 2), (5, 3), (67, 33), (64, 64)])
 @pytest.mark.parametrize("known", [0.0, 0.1, 0.9, 1.0])
 def test_terrain(backend, shape, known):

@@ -115,7 +115,7 @@ class _Rows:
         where = (self.run.voxel, *self.levels, self.run.column_xy, ratios)
         backend.describe(self.mean, *where, sizes, np.array(wanted, np.int32), values, rows)
         if "intensity" in own:
-            rows[:, own.index("intensity")] = rank(intensity, index)
+            rows[:, own.index("intensity")] = rank(intensity, index, backend)
         return (self._shared(wide, values) if wide else None), rows
 
     def _shared(self, names, values) -> Shared:
@@ -127,13 +127,13 @@ class _Rows:
         return Shared(values, kept, np.cumsum([sum(level(n) == k for n in names) for k in used]).astype(np.int32))
 
 
-def rank(intensity, rows) -> np.ndarray:
+def rank(intensity, rows, backend=None) -> np.ndarray:
     """Rank of some rows' intensity within the scan, -1..1; 0 where there is no intensity or only one value."""
     if intensity is None:
         return np.zeros(len(rows), np.float32)
     some, count = np.unique(intensity[:: max(1, len(intensity) // 4096)], return_counts=True)
     upto = np.concatenate([[0], np.cumsum(count)])
-    value = intensity[rows]
-    place = np.searchsorted(some, value)  # one search of the distinct values answers how many lie below and up to
+    value, place = intensity[rows], np.empty(len(rows), np.int32)
+    (backend or Reference()).search(some, value, place)  # one search tells how many lie below and up to
     known = some[np.minimum(place, len(some) - 1)] == value
     return ((upto[place] + upto[place + known]) / np.float32(upto[-1]) - 1.0).astype(np.float32)

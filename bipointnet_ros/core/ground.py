@@ -21,7 +21,7 @@ _THICKNESS = 0.2  # m over the lowest point of a column that still is the ground
 _PILLAR = 3  # columns along the edge of a pillar of the height map
 _GRID = Grid(0.2, (4, 12))  # columns of 0.8 m where no model says otherwise
 _NOISE = 0.5  # m under all neighbours: a reflection, not ground
-_SOME, _FEWEST, _AROUND = 4096, 100, 30.0  # points that tell how the ground lies: of so many, at least, within [m]
+_SOME, _FEWEST, _AROUND = 1024, 50, 30.0  # points that tell how the ground lies: of so many, at least, within [m]
 
 
 def height(xyz: np.ndarray, backend=None) -> np.ndarray:
@@ -120,4 +120,4 @@ def _mean_of_lowest(z, column, lowest):
     """(C,) mean of each column's points within the ground's thickness of its lowest."""
     near = z < np.repeat(lowest + _THICKNESS, np.diff(column))
     count = np.add.reduceat(near.astype(np.float32), column[:-1])
-    return np.add.reduceat(np.where(near, z, 0.0), column[:-1]) / np.maximum(count, 1.0)
+    return np.add.reduceat(near * z, column[:-1]) / np.maximum(count, 1.0)

@@ -179,6 +179,12 @@ class Native:
         _check("out", out, np.int32, keys.shape)
         return self._bound("argsort", keys, len(keys), np.empty((3, len(keys)), np.uint64), out)
 
+    def _bind_search(self, sorted_values, value, place):
+        _check("sorted_values", sorted_values, np.float32, (None,))
+        _check("value", value, np.float32, (None,))
+        _check("place", place, np.int32, value.shape)
+        return self._bound("search", sorted_values, len(sorted_values), value, len(value), place)
+
     def _bind_farthest(self, xyz, chosen):
         n, count = len(xyz), len(chosen)
         _check("xyz", xyz, np.float32, (None, 3))
@@ -274,7 +280,8 @@ def _operation(name: str):
 
 
 _LAYERS = ("lift", "layer", "layer_spans", "distinct", "limits", "dense", "merge", "logits")
-for _name in (*_LAYERS, "argsort", "farthest", "voxels", "match", "link", "means", "describe", "terrain", "rectangles"):
+_OF_SCANS = ("argsort", "search", "voxels", "match", "link", "means", "describe", "terrain", "rectangles")
+for _name in (*_LAYERS, *_OF_SCANS, "farthest"):
     setattr(Native, _name, _operation(_name))
 
 

@@ -23,6 +23,7 @@ _SIGNATURES = {
     "merge": "pipip",
     "logits": "piippiipp",
     "argsort": "pipp",
+    "search": "pipip",
     "farthest": "pipip",
     "voxels": "pipp",
     "match": "pipipip",

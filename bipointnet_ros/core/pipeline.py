@@ -167,11 +167,11 @@ class Pipeline:
         columns = np.ascontiguousarray(logits.T)  # few classes, many rows: numpy is fast along the rows
         top, label = columns[0], np.ones(len(logits), np.uint16)
         for k in range(1, len(columns)):
-            label = np.where(columns[k] > top, np.uint16(k + 1), label)
+            label = np.maximum(label, (columns[k] > top) * np.uint16(k + 1))  # many times as fast as where
             top = np.maximum(top, columns[k])
         confidence = 1.0 / np.exp(columns - top).sum(0)
         sure = confidence >= self.config.min_confidence
-        return np.where(sure, label, np.uint16(0)), np.where(sure, confidence, np.float32(0.0))
+        return label * sure, confidence * sure
 
 
 @dataclass(frozen=True)

@@ -127,4 +127,4 @@ def answers(xyz: np.ndarray, sampled: np.ndarray, edge: float, doublings: int = 
 
 def spread(values: np.ndarray, answer: np.ndarray) -> np.ndarray:
     """Values (n, ...) of rows back to points: values[answer], and 0 where answer (N,) is -1."""
-    return np.concatenate([values, np.zeros((1, *values.shape[1:]), values.dtype)])[answer]
+    return np.concatenate([values, np.zeros((1, *values.shape[1:]), values.dtype)]).take(answer, axis=0)

@@ -139,6 +139,10 @@ class Reference:
         """out (N,) int32: the stable order of keys (N,) uint64."""
         out[:] = np.argsort(keys, kind="stable")
 
+    def search(self, sorted_values, value, place):
+        """place (n,) int32: how many of sorted_values (m,) float32, NaN last, are less than each value (n,)."""
+        place[:] = np.searchsorted(sorted_values, value)
+
     def farthest(self, xyz, chosen):
         """chosen (count,) int32 rows of xyz (n, 3) float32: the first point, then each time the first of those that are
         farthest from the ones before; squared distances are x x + y y + z z in float32."""

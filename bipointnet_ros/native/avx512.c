@@ -31,6 +31,7 @@ const struct bpn_backend bpn_avx512 = {
     .merge = bpn_merge,
     .logits = bpn_logits,
     .argsort = bpn_argsort,
+    .search = bpn_search,
     .farthest = farthest,
     .voxels = bpn_voxels,
     .match = bpn_match,

@@ -69,6 +69,9 @@ struct bpn_backend {
     /* out (n): the stable order of keys; scratch 3 n words. */
     void (*argsort)(const uint64_t *keys, int32_t n, uint64_t *scratch, int32_t *out);
 
+    /* place (n): how many of sorted (m), NaN last, are less than each value. */
+    void (*search)(const float *sorted, int32_t m, const float *value, int32_t n, int32_t *place);
+
     /* chosen (count): the first of the points xyz (n, 3), then each time the one that is farthest from those before it,
      * the first such one; squared distances are x x + y y + z z, each product and each sum rounded to float32. No NaN;
      * scratch 4 n floats, n rounded up to BPN_AXIS_PADDING. */

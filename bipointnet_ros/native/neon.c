@@ -159,6 +159,7 @@ const struct bpn_backend bpn_neon = {
     .merge = bpn_merge,
     .logits = bpn_logits,
     .argsort = bpn_argsort,
+    .search = bpn_search,
     .farthest = farthest,
     .voxels = bpn_voxels,
     .match = bpn_match,

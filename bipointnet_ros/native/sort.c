@@ -56,3 +56,28 @@ void bpn_argsort(const uint64_t *keys, int32_t n, uint64_t *scratch, int32_t *ou
         rows = held_rows[to];
     }
 }
+
+#define AT_ONCE 8 /* chains of comparisons hide their latency */
+
+/* Places of a few values; NaN is more than everything else. A mask in place of a branch, which would be as likely as not. */
+static inline void search(const float *sorted, int32_t m, const float *value, int count, int32_t *place)
+{
+    int32_t at[AT_ONCE] = {0};
+    for (int32_t left = m; left > 0; left /= 2) {
+        const int32_t step = left - left / 2;
+        for (int k = 0; k < count; k++)
+            at[k] += -!(value[k] <= sorted[at[k] + step - 1]) & step;
+    }
+    memcpy(place, at, (size_t)count * sizeof *place);
+}
+
+void bpn_search(const float *sorted, int32_t m, const float *value, int32_t n, int32_t *place)
+{
+    int32_t i = 0;
+    while (m > 0 && sorted[m - 1] != sorted[m - 1])
+        m--;
+    for (; i + AT_ONCE <= n; i += AT_ONCE)
+        search(sorted, m, value + i, AT_ONCE, place + i);
+    for (; i < n; i++)
+        search(sorted, m, value + i, 1, place + i);
+}

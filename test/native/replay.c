@@ -91,6 +91,7 @@ static void run(const struct bpn_backend *b, const struct call *call)
     case 'M': b->merge(P(0), I(1), P(2), I(3), P(4)); break;
     case 'G': b->logits(P(0), I(1), I(2), P(3), P(4), I(5), I(6), P(7), P(8)); break;
     case 'A': b->argsort(P(0), I(1), P(2), P(3)); break;
+    case 'W': b->search(P(0), I(1), P(2), I(3), P(4)); break;
     case 'E': b->extremes(P(0), P(1), P(2), I(3), I(4), I(5), P(6), P(7), P(8)); break;
     case 'F': b->farthest(P(0), I(1), P(2), I(3), P(4)); break;
     case 'V': b->voxels(P(0), I(1), P(2), P(3)); break;
