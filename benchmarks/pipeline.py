@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -81,12 +82,13 @@ def main() -> None:
         time.perf_counter = time.thread_time  # which the pipeline's own stages read, too
     data = dataset.read(ROOT / "demo" / "drive" / "pandaset_002_44-55.npz")
     pipe, tracker = Pipeline(Config(model=options.model, threads=1)), Tracker()
-    palette, rows, sizes = colours(pipe.model.classes), [], []
+    palette, rows, sizes, faults = colours(pipe.model.classes), [], [], []
     for n in range(options.rounds * len(data) + 1):  # the first one pays for first touches
         xyz, intensity, _ = data.scan(n % len(data))
         header = Header(stamp=Time(sec=n // 10, nanosec=n % 10 * 10**8), frame_id="lidar")
         stages, out = answer(serialize_message(make_cloud(header, xyz, intensity)), pipe, tracker, palette)
         rows.append(stages)
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
         sizes.append((len(xyz), out))
     points, out = np.median(sizes[1:], axis=0)
     clock = "CPU" if options.cpu else "wall"
@@ -99,6 +101,7 @@ def main() -> None:
         facts[stage] = {"median": float(np.median(each)), "least": min(each)}
         print(f"| {stage} | {facts[stage]['median']:.2f} | {facts[stage]['least']:.2f} |")
     print(f"{1e3 / facts['all']['median']:.1f} scans a second by the median, {1e3 / facts['all']['least']:.1f} at best")
+    print(f"page faults a scan, median: {np.median(np.diff(faults)):.0f}")
     print(json.dumps({"model": options.model, "backend": pipe.backend_name, "points": int(points), "stages": facts}))
 
 
