@@ -199,6 +199,7 @@ def export(folder, out, facts: dict | None = None, say=lambda line: None, object
         own, told, more = _classifier(objects, out.stem, say)
         model = replace(model, training={**model.training, "objects": told}, objects=own)
         answer |= {f"objects_{key}": value for key, value in more.items()}
+    out.parent.mkdir(parents=True, exist_ok=True)
     model_file.write(out, model)
     np.savez_compressed(out.with_suffix(".golden.npz"), **answer)
     weights = model.blueprint.weights() + (model.objects.blueprint.weights() if model.objects else 0)
