@@ -41,7 +41,12 @@ def test_command_writes_a_row_for_each_disturbance(tmp_path, capsys):
         train.finish(run.start(tmp_path / name, objects, None, Recipe(**TINY, method=method), {}))
     export.export(tmp_path / "bits", tmp_path / "packed" / "bits.safetensors")
     np.savez(tmp_path / "set.npz", points=objects.points, labels=objects.labels, classes=np.array(objects.classes))
-    arguments = [str(tmp_path / "packed" / "bits.safetensors"), str(tmp_path / "twin"), "--data", str(tmp_path / "set.npz")]
+    arguments = [
+        str(tmp_path / "packed" / "bits.safetensors"),
+        str(tmp_path / "twin"),
+        "--data",
+        str(tmp_path / "set.npz"),
+    ]
     capsys.readouterr()
     assert robustness.main([*arguments, "--most", "30", "--out", str(tmp_path / "table.md")]) == 0
     table = (tmp_path / "table.md").read_text()
