@@ -44,6 +44,7 @@ def test_card_says_what_a_user_must_know(name):
     path = FOLDER / f"{name}.safetensors"
     training = model_file.read(path).training
     assert {"data", "licence", "command", "seed"} <= set(training)
+    assert ("ModelNet40" in training["data"]) == name.startswith("modelnet40"), "the facts of another model"
     assert f"{path.stat().st_size:,} bytes" in card
     assert '"/' not in json.dumps(training), "a path of the machine that trained it"
 
