@@ -8,7 +8,7 @@ pytestmark = pytest.mark.torch
 
 from test_training import TINY, shapes  # noqa: E402
 
-from bipointnet_ros.training import disturbances, export, robustness, run, train  # noqa: E402
+from bipointnet_ros.training import disturbances, export, judge, robustness, run, train  # noqa: E402
 from bipointnet_ros.training.recipe import Recipe  # noqa: E402
 
 
@@ -54,6 +54,8 @@ def test_command_writes_a_row_for_each_disturbance(tmp_path, capsys):
     lines = table.splitlines()
     assert len(lines) == 12 and lines[2].startswith("| as given | ")
     given = [float(cell) for cell in lines[2].split("|")[2:4]]
+    assert judge.main([str(tmp_path / "bits"), "--data", str(tmp_path / "set.npz")]) == 0
+    assert "overall accuracy" in capsys.readouterr().out
     net = run.load(tmp_path / "bits")[0]
     some = objects.points[::2], objects.labels[::2]
     assert given[0] == pytest.approx(100 * (run.predict(net, some[0]) == some[1]).mean(), abs=0.06)

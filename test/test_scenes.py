@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter  # noqa: E402
-from bipointnet_ros.training import augmentation, data, export, paste, run, scan, scenes, train, train_scenes  # noqa: E402
+from bipointnet_ros.training import augmentation, data, export, judge, paste, run, scan, scenes, train, train_scenes  # noqa: E402
 from bipointnet_ros.training.scan import Scan  # noqa: E402
 
 CLASSES = ("ground", "vegetation", "structure", "vehicle", "person", "pole")
@@ -195,6 +195,17 @@ def test_a_run_starts_from_another_ones_weights_and_full_precision_is_no_model(f
     train.finish(twin)
     with pytest.raises(export.ExportError, match="got Full"):
         export.export(tmp_path / "twin", tmp_path / "never.safetensors")
+
+
+def test_a_twin_is_judged_as_its_training_judges_it(files, tmp_path, capsys):
+    twin = train_scenes.start(tmp_path / "twin", files, (1, 1), files[:1], replace(TINY, method="full"))
+    train.finish(twin)
+    capsys.readouterr()
+    assert judge.main([str(tmp_path / "twin"), "--data", *files[:1]]) == 0
+    last = json.loads((tmp_path / "twin" / "log.jsonl").read_text().splitlines()[-1])
+    assert f"mIoU {last['dense']:.4f}, ground {last['dense_iou']['ground']:.3f} of " in capsys.readouterr().out
+    assert judge.main([str(tmp_path / "none"), "--data", *files[:1]]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
 def test_another_recipe_is_refused(files, tmp_path):

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from bipointnet_ros import evaluation, offline
 from bipointnet_ros.core.config import Config
-from bipointnet_ros.training import data, export, series
+from bipointnet_ros.training import data, export, judge, series
 from bipointnet_ros.training.compare import cell
 from bipointnet_ros.training.recipe import Recipe
-from bipointnet_ros.training.run import Run, load, predict
+from bipointnet_ros.training.run import Run, load
 from bipointnet_ros.training.train import keep_freed_memory
 
 CELLS = Recipe(
@@ -123,8 +123,7 @@ def table(out: Path, models, seeds: int, test) -> str:
 
 
 def _twin(folder: Path, test) -> float:
-    net, config = load(folder)
-    return float((predict(net, test.points[:, : config["points"]]) == test.labels).mean())
+    return judge.accuracy(*load(folder), test)
 
 
 def main(arguments=None) -> int:

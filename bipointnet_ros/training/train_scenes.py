@@ -107,25 +107,26 @@ class SceneRun(run.Run):
         mix = self.batches(self.recipe.epochs, batches)
         settle(self.net, ((torch.from_numpy(batch.features), batch.offsets) for batch in mix))
 
-    @torch.no_grad()
-    def confusion(self, scans) -> Confusion:
-        """Every point of the scans answered by its voxel's row, in evaluation mode."""
-        self.net.eval()
-        found = Confusion(self.classes)
-        for one in scans:
-            seen = features.scene(one.xyz, one.intensity, self.blueprint.grid, self.blueprint.inputs, kernels.choose())
-            row = self.net(torch.from_numpy(seen.features), seen.offsets).argmax(1).numpy()
-            found.add(one.label, row[seen.answer])
-        return found
-
     def scores(self) -> dict:
         """Mean IoU, and IoU by class, of each validation set; ``val_accuracy`` is the mean of the means."""
         out = {}
         for name, scans in self.val.items():
-            found = self.confusion(scans)
+            found = confusion(self.net, self.classes, scans)
             out[name] = found.mean(found.iou(), self.fewest)
             out[name + "_iou"] = dict(zip(self.classes, found.iou().round(3).tolist()))
         return {**out, "val_accuracy": float(np.mean([out[name] for name in self.val]))} if out else out
+
+
+@torch.no_grad()
+def confusion(net, classes, scans) -> Confusion:
+    """Every point of the scans answered by its voxel's row, in evaluation mode."""
+    net.eval()
+    found, blueprint, backend = Confusion(classes), net.blueprint, kernels.choose()
+    for one in scans:
+        seen = features.scene(one.xyz, one.intensity, blueprint.grid, blueprint.inputs, backend)
+        row = net(torch.from_numpy(seen.features), seen.offsets).argmax(1).numpy()
+        found.add(one.label, row[seen.answer])
+    return found
 
 
 def class_weights(sets, counts, classes: int) -> np.ndarray:

@@ -1,0 +1,56 @@
+"""Judge a run by torch where it cannot be packed: the full-precision twin of a shipped network.
+
+    python -m bipointnet_ros.training.judge RUN --data FILE.npz ...
+
+FILE is what the run was trained for: scenes, or objects whose clouds hold as many points as it takes. One line a file,
+the scores by ``bipointnet eval``'s definitions, without its filters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bipointnet_ros.core.blueprint import SEGMENTATION
+from bipointnet_ros.evaluation import FEWEST_POINTS
+from bipointnet_ros.training import data, run, scan
+from bipointnet_ros.training.train_scenes import confusion
+
+
+def accuracy(net, config: dict, objects) -> float:
+    """Overall accuracy of a classifier on objects (``bipointnet_ros.dataset.Objects``)."""
+    return float((run.predict(net, objects.points[:, : config["points"]]) == objects.labels).mean())
+
+
+def judged(net, config: dict, path: str) -> str:
+    """The scores of a network on a file, as text. DataError, FileError."""
+    if net.blueprint.task != SEGMENTATION:
+        objects = data.load(path, config["points"])
+        return f"overall accuracy {accuracy(net, config, objects):.4f} of {len(objects.labels)}"
+    scans, classes = scan.load(path)
+    if list(classes) != config["classes"]:
+        raise data.DataError(
+            f"expected the classes {', '.join(config['classes'])} in '{path}', got {', '.join(classes)}"
+        )
+    found = confusion(net, classes, scans)
+    each = ", ".join(f"{name} {iou:.3f} of {n}" for name, iou, n in zip(classes, found.iou(), found.true))
+    return f"mIoU {found.mean(found.iou(), FEWEST_POINTS):.4f}, {each}"
+
+
+def main(arguments=None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", help="folder of a training run")
+    parser.add_argument("--data", nargs="+", required=True, metavar="FILE", help="NAME_val or NAME_test of prepare.py")
+    options = parser.parse_args(arguments)
+    try:
+        net, config = run.load(options.run)
+        for path in options.data:
+            print(f"{path}: {judged(net, config, path)}", flush=True)
+    except (ValueError, OSError) as error:
+        print(f"judge: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
