@@ -3,7 +3,6 @@
 
 static const struct bpn_backend *const backends[] = {
 #if defined(__x86_64__)
-    &bpn_avx512,
     &bpn_avx2,
 #elif defined(__aarch64__)
     &bpn_neon,

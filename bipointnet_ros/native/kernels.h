@@ -140,7 +140,6 @@ struct bpn_backend {
 
 extern const struct bpn_backend bpn_portable;
 #if defined(__x86_64__)
-extern const struct bpn_backend bpn_avx512;
 extern const struct bpn_backend bpn_avx2;
 #elif defined(__aarch64__)
 extern const struct bpn_backend bpn_neon;
