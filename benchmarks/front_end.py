@@ -3,6 +3,7 @@
 
     python3 -m venv peers && peers/bin/pip install open3d==0.20.0 && peers/bin/python benchmarks/front_end.py
 
+(Open3D 0.20 also wants Debian's libusb-1.0-0, libgl1, libegl1 and libx11-6.)
 Open3D: segment_plane(0.2, 3, 200) on the scan, cluster_dbscan(0.5, 10) on its points off the ground. Ours: the height
 over the ground, and the same points clustered within a fixed radius of 0.5 m. Both get the points that lie over 0.3 m
 by our ground. Agreement is the adjusted Rand index over all of them; clusters of fewer than 10 points are noise, as
