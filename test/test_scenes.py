@@ -197,6 +197,27 @@ def test_a_run_starts_from_another_ones_weights_and_full_precision_is_no_model(f
         export.export(tmp_path / "twin", tmp_path / "never.safetensors")
 
 
+def test_a_twin_teaches_a_run_of_the_same_inputs(files, tmp_path):
+    twin = train_scenes.start(tmp_path / "twin", files, (1, 1), [], replace(TINY, method="full"))
+    train.finish(twin)
+    taught = replace(TINY, teacher=str(tmp_path / "twin"), distil=1.0)
+    going = train_scenes.start(tmp_path / "taught", files, (1, 1), [], taught)
+    batch = next(going.batches(0, 1))
+    before = going.loss(batch).item()
+    train.finish(going)
+    assert 0.0 < going.loss(batch).item() < 0.7 * before
+    with torch.no_grad():
+        going.teacher.eval()
+        answer = going.teacher(torch.from_numpy(batch.features), batch.offsets)
+    ours, theirs = (
+        torch.softmax(v / 2.0, 1) for v in (going.net(torch.from_numpy(batch.features), batch.offsets), answer)
+    )
+    by_hand = 4.0 * (theirs * (theirs / ours).log()).sum(1).mean().item()
+    assert going.loss(batch).item() == pytest.approx(by_hand, rel=1e-4)
+    with pytest.raises(data.DataError, match="a teacher of the same inputs"):
+        train_scenes.start(tmp_path / "other", files, (1, 1), [], replace(taught, inputs=INPUTS[:2]))
+
+
 def test_a_twin_is_judged_as_its_training_judges_it(files, tmp_path, capsys):
     twin = train_scenes.start(tmp_path / "twin", files, (1, 1), files[:1], replace(TINY, method="full"))
     train.finish(twin)

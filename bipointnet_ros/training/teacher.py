@@ -27,9 +27,7 @@ class Teacher:
         some = points[:, : self.recipe.teacher_points]
         with torch.no_grad():
             answer, theirs = self.net.answer(some)
-        heat = self.recipe.temperature
-        told, wanted = functional.log_softmax(logits / heat, 1), functional.softmax(answer / heat, 1)
-        total = self.recipe.distil * heat**2 * functional.kl_div(told, wanted, reduction="batchmean")
+        total = self.recipe.distil * divergence(logits, answer, self.recipe.temperature)
         if self.recipe.feature:
             total = total + self.recipe.feature * alike(seen[self.pool].clamp(-1.0, 1.0), theirs[self.pool])
         for name in self.by_point if self.recipe.attention else ():
@@ -37,6 +35,12 @@ class Teacher:
             both = min(ours.shape[1], looked.shape[1])
             total = total + self.recipe.attention * attention(ours[:, :both], looked[:, :both])
         return total
+
+
+def divergence(ours, theirs, heat: float) -> torch.Tensor:
+    """T^2 KL(theirs || ours) of logits (n, K) softened by T = heat, mean over the rows (Hinton et al. 2015)."""
+    told, wanted = functional.log_softmax(ours / heat, 1), functional.softmax(theirs / heat, 1)
+    return heat**2 * functional.kl_div(told, wanted, reduction="batchmean")
 
 
 def alike(ours, theirs) -> torch.Tensor:

@@ -3,8 +3,8 @@
     python -m bipointnet_ros.training.train_scenes A_train.npz:1 B_train.npz:4 --val A_val.npz B_val.npz --run RUN
 
 FILE:COUNT puts COUNT scans of that file into every step; --start takes the weights of another run's folder; --method
-full trains the full-precision twin. RUN gets config.json, log.jsonl, curve.svg and checkpoint.pt; the same command
-resumes it, and bipointnet_ros.training.export packs it.
+full trains the full-precision twin, which may then teach (--teacher, --distil, --temperature). RUN gets config.json,
+log.jsonl, curve.svg and checkpoint.pt; the same command resumes it, and bipointnet_ros.training.export packs it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from bipointnet_ros.training import data, models, paste, run, scan, scenes, trai
 from bipointnet_ros.training.augmentation import augmented
 from bipointnet_ros.training.norm import settle
 from bipointnet_ros.training.recipe import one_cycle
+from bipointnet_ros.training.teacher import divergence
 
 MOST_ROWS = 65536  # what ``points`` of a model means here: how many rows a thinned scan may have
 
@@ -47,6 +48,9 @@ class Recipe:
     inputs: tuple[str, ...] = features.BLIND
     method: str = "bipointnet"
     start: str = ""
+    teacher: str = ""
+    distil: float = 0.5
+    temperature: float = 2.0
     seed: int = 0
 
     def rate_of(self, progress: float) -> float:
@@ -68,9 +72,16 @@ class SceneRun(run.Run):
         self.net = models.build(self.blueprint, recipe.method)
         if recipe.start:
             run.take(self.net, recipe.start)
+        self.teacher = self._teacher() if recipe.teacher else None
         self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate)
         self.banks = [paste.things(scans, self.classes) if recipe.things else [] for scans in sets]
         self.weight = torch.from_numpy(class_weights(sets, counts, len(classes)))
+
+    def _teacher(self):
+        net = run.load(self.recipe.teacher)[0]
+        if (net.blueprint.inputs, net.blueprint.grid) != (self.blueprint.inputs, self.blueprint.grid):
+            raise data.DataError(f"expected a teacher of the same inputs and cells, got '{self.recipe.teacher}'")
+        return net
 
     def batches(self, epoch: int, steps: int):
         """Yield the augmented batches of an epoch; scans of a set come in a shuffled order, each before any repeats."""
@@ -97,10 +108,16 @@ class SceneRun(run.Run):
         return {"loss": losses}
 
     def loss(self, batch: scenes.Batch) -> torch.Tensor:
-        """Cross-entropy of the labelled rows, rare classes weighing more."""
-        logits = self.net(torch.from_numpy(batch.features), batch.offsets)
-        label, smoothing = torch.from_numpy(batch.label), self.recipe.smoothing
-        return functional.cross_entropy(logits, label, self.weight, ignore_index=IGNORED, label_smoothing=smoothing)
+        """Cross-entropy of the labelled rows, rare classes weighing more; a teacher answers every row."""
+        rows, label = torch.from_numpy(batch.features), torch.from_numpy(batch.label)
+        logits, rule = self.net(rows, batch.offsets), {"label_smoothing": self.recipe.smoothing}
+        loss = functional.cross_entropy(logits, label, self.weight, ignore_index=IGNORED, **rule)
+        if self.teacher is None:
+            return loss
+        with torch.no_grad():
+            answer = self.teacher(rows, batch.offsets)
+        taught = divergence(logits, answer, self.recipe.temperature)
+        return (1.0 - self.recipe.distil) * loss + self.recipe.distil * taught
 
     def settle_norms(self, batches: int = 100):
         """Replace the running statistics by plain means over augmented batches of the mix."""
