@@ -23,7 +23,7 @@ class Probe:
     """Counts answers and keeps the last cloud with its markers."""
 
     def __init__(self, node_name: str):
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is a KeyboardInterrupt, as in any program
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # run.py has its own
         self._node = rclpy.create_node("probe")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)

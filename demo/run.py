@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -28,6 +29,7 @@ EGO = {
     "ego_max": [2.2, 1.0, 2.0],
 }  # m: the car itself, as its sensor sees it
 P95_BAR = 150.0  # ms
+_STOPPED = threading.Event()  # by a signal: an exception out of its handler could get lost in a callback of ROS
 _PATIENCE = 30.0  # s for the node to start, and for the last answers
 _COLUMNS = (
     *("time s", "sent", "received", "answered", "dropped", "lost", "back"),
@@ -95,7 +97,8 @@ def main() -> int:
     options = _options()
     environment = launching.private_domain(100 + os.getpid() % 100) | launching.transport_profile(os.environ)
     os.environ.update(environment)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: the other two must not be left behind
+    for number in (signal.SIGINT, signal.SIGTERM):  # the other two processes must not be left behind
+        signal.signal(number, lambda *_: _STOPPED.set())
     from probe import Probe  # the domain must be known before ROS is loaded
 
     children, probe = [], None
@@ -164,7 +167,7 @@ def _watch(options, node, player, probe) -> float:
     table, start, last, sent_before = Table(options.json), None, None, 0
     table.head()
     while player.alive():
-        _alive(node)
+        _check(node)
         probe.spin(0.05)
         if start is None and probe.latencies:
             start = time.monotonic()
@@ -176,13 +179,14 @@ def _watch(options, node, player, probe) -> float:
             report["lost"] = max(0, sent_before - report["received"])  # the newest may still be on their way
             table.row(elapsed, _row(report, elapsed))
             sent_before = sent
+    _check(node)
     return time.monotonic() - (start or time.monotonic())
 
 
 def _wait(probe, node, condition, what, patience=_PATIENCE, needed=True):
     end = time.monotonic() + patience
     while not condition():
-        _alive(node)
+        _check(node)
         probe.spin(0.05)
         if time.monotonic() > end:
             if needed:
@@ -196,7 +200,10 @@ def _settled(probe):
     return lambda: probe.said(NODE)[1] is not old and probe.said(NODE)[1].get("in_work") == "0"
 
 
-def _alive(node):
+def _check(node):
+    """KeyboardInterrupt once a signal has come, DemoError once the node has ended or cannot work."""
+    if _STOPPED.is_set():
+        raise KeyboardInterrupt
     if not node.alive():
         raise DemoError(f"the node ended with status {node.process.returncode}; it said:\n{node.text()}")
     if "waiting unconfigured" in (text := node.text() if node.alive() else ""):
