@@ -49,7 +49,7 @@ def neighbours(xyz) -> np.ndarray:
     k = min(NEIGHBOURS, len(xyz))
     near = xyz[cKDTree(xyz).query(xyz, k)[1].reshape(len(xyz), k)] - xyz[:, None]
     centred = near - near.mean(1, keepdims=True)
-    moments = np.stack([(centred[:, :, i] * centred[:, :, j]).mean(1) for i, j in descriptors._PAIRS])
+    moments = np.stack([(centred[:, :, i] * centred[:, :, j]).mean(1) for i, j in descriptors.PAIRS])
     shape = descriptors.of_covariance(moments, GRID.voxel)
     return np.column_stack([*shape.values(), near[:, :, 2].min(1), near[:, :, 2].max(1)]).astype(np.float32)
 

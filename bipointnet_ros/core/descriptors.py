@@ -28,7 +28,7 @@ HIGH = 8.0  # m over the ground: higher is all the same
 
 _TALL = 0.5  # m over the ground
 _EPSILON = 1e-6
-_PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # xx yy zz xy xz yz
+PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # xx yy zz xy xz yz
 _EIGHT = tuple((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0))
 _THIRD = (  # cos(2 acos(h) / 3) for h in 0..1 by powers of h, off by less than 1e-10
     *(0.5000000000703143, 0.5773502515590472, -0.11111037576037625, 0.053446268922836465, -0.032818302594058116),
@@ -162,7 +162,7 @@ def _moved(sums, dx, dy):
 def _of_sums(sums, voxel: float) -> dict[str, np.ndarray]:
     share = 1.0 / sums[0]
     mean = sums[1:4] * share
-    return of_covariance(sums[4:] * share - np.stack([mean[i] * mean[j] for i, j in _PAIRS]), voxel)
+    return of_covariance(sums[4:] * share - np.stack([mean[i] * mean[j] for i, j in PAIRS]), voxel)
 
 
 def of_covariance(moments: np.ndarray, voxel: float) -> dict[str, np.ndarray]:

@@ -209,7 +209,7 @@ struct level {
     const int32_t *starts;
     struct plane_cells cells;
     double edge, *sums; /* (cells, TERMS) */
-    float *high;        /* of each cell over the ground */
+    float *high, *low;  /* of each cell over the ground */
 };
 
 struct scan {
@@ -230,11 +230,9 @@ static void sums_of_cell(const struct scan *scan, const struct level *level, int
     }
 }
 
-static void extent_of_cell(const struct scan *scan, const struct level *level, int32_t c, float *out)
+static void extent_of_cell(const struct level *level, int32_t c, float *out)
 {
-    float high, low;
-    heights_of(scan->mean, level->starts[c], level->starts[c + 1], &high, &low);
-    extent_of(high, low, level->starts[c + 1] - level->starts[c], out);
+    extent_of(level->high[c], level->low[c], level->starts[c + 1] - level->starts[c], out);
 }
 
 /* The cells around: what is beside the own one to beside (3), the shape and number of rows of all nine to out (7). */
@@ -256,7 +254,7 @@ static void around_cell(const struct scan *scan, const struct level *level, int3
 static void block_inputs(const struct scan *scan, int32_t b, float *out)
 {
     const struct level *level = &scan->block;
-    extent_of_cell(scan, level, b, out);
+    extent_of_cell(level, b, out);
     shape_of_cell(scan->mean, level->starts[b], level->starts[b + 1], scan->voxel, out + 3);
     around_cell(scan, level, b, out + 9, out + 12);
 }
@@ -265,13 +263,13 @@ static void pillar_inputs(const struct scan *scan, int32_t p, float *out)
 {
     const struct level *level = &scan->pillar;
     shape_of_cell(scan->mean, level->starts[p], level->starts[p + 1], scan->voxel, out);
-    extent_of_cell(scan, level, p, out + 6);
+    extent_of_cell(level, p, out + 6);
     around_cell(scan, level, p, out + 9, out + 12);
 }
 
 static void column_inputs(const struct scan *scan, int32_t c, float *out)
 {
-    extent_of_cell(scan, &scan->column, c, out);
+    extent_of_cell(&scan->column, c, out);
     around_cell(scan, &scan->column, c, out + 3, out + 6);
 }
 
@@ -330,20 +328,20 @@ static void survey(struct level *level, const struct scan *scan, const int32_t *
 {
     level->sums = (double *)*free;
     level->high = (float *)(level->sums + TERMS * (size_t)count);
-    int32_t *of_cell = (int32_t *)(level->high + count), *slots = of_cell + 2 * (size_t)count;
-    *free = (char *)(slots + ((size_t)1 << bits) + count % 2); /* whole doubles */
+    level->low = level->high + count;
+    int32_t *of_cell = (int32_t *)(level->low + count), *slots = of_cell + 2 * (size_t)count;
+    *free = (char *)(slots + ((size_t)1 << bits)); /* whole doubles: bits >= 1 */
     memset(level->sums, 0, TERMS * (size_t)count * sizeof *level->sums);
     level->starts = starts;
     level->edge = (double)scan->edge * ratio;
     level->cells = (struct plane_cells){of_cell, slots, bits};
     for (int32_t i = 0, c = 0; i < count; i++) {
-        float low;
         while (column[c + 1] <= starts[i])
             c++;
         of_cell[2 * i] = place[2 * c] / ratio;
         of_cell[2 * i + 1] = place[2 * c + 1] / ratio;
         sums_of_cell(scan, level, i, level->sums + TERMS * (size_t)i);
-        heights_of(scan->mean, starts[i], starts[i + 1], level->high + i, &low);
+        heights_of(scan->mean, starts[i], starts[i + 1], level->high + i, level->low + i);
     }
     enter(&level->cells, count);
 }
