@@ -18,7 +18,6 @@ from bipointnet_ros.training.signs import (
     decaying_sign,
     plus_minus,
     sign,
-    sign_within_half,
 )
 
 
@@ -26,9 +25,10 @@ class Bnn(nn.Module):
     """BNN: sign(x) . sign(W), alpha = 1 (Courbariaux et al. 2016). Base of the others; no bias.
 
     threshold: what a value must reach to become +1; the layer before subtracts it, x here is what is left.
+    window: the straight-through gradient passes where |x| is at most so large.
     """
 
-    threshold = 0.0
+    threshold, window = 0.0, 1.0
     unpackable = ""
 
     def __init__(self, inputs: int, outputs: int):
@@ -38,7 +38,7 @@ class Bnn(nn.Module):
 
     def activate(self, x: torch.Tensor) -> torch.Tensor:
         """(n, inputs) -> +-1."""
-        return sign(x)
+        return sign(x, self.window)
 
     def latent(self) -> torch.Tensor:
         """(outputs, inputs) real numbers whose signs are the weights; step one of two-step training uses them so."""
@@ -88,10 +88,10 @@ class DoReFa(Bnn):
     a . w = E|W| / 2 (s . b + sum b): the sum is a constant a channel, which BatchNorm takes away, and alpha = E|W| / 2.
     """
 
-    threshold = 0.5
+    threshold, window = 0.5, 0.5
 
     def activate(self, x: torch.Tensor) -> torch.Tensor:
-        return sign_within_half(x, 2.0)  # of (s + 1) / 2: 1
+        return SmoothSign.apply(x, lambda x: 2.0 * (x.abs() <= self.window))  # of (s + 1) / 2: 1
 
     def signs(self) -> torch.Tensor:
         return SmoothSign.apply(self.weight, lambda w: (0.5 / self.alpha()).expand_as(w))
@@ -110,10 +110,7 @@ class AbcNet(Bnn):
     bias, whose part it takes, as alpha takes that of beta. The gradient of b passes to W unchanged.
     """
 
-    threshold = 0.5
-
-    def activate(self, x: torch.Tensor) -> torch.Tensor:
-        return sign_within_half(x)
+    threshold, window = 0.5, 0.5
 
     def signs(self) -> torch.Tensor:
         return SmoothSign.apply(self.latent(), torch.ones_like)
@@ -142,7 +139,7 @@ class AbcNet3(AbcNet):
 
     def activate(self, x: torch.Tensor) -> torch.Tensor:
         """(n, inputs) -> sums of +-beta."""
-        return sum(beta * sign_within_half(x + v) for beta, v in zip(self.beta, self.shift))
+        return sum(beta * sign(x + v, self.window) for beta, v in zip(self.beta, self.shift))
 
     def signs(self) -> torch.Tensor:
         """(outputs, inputs) sums of +-alpha."""

@@ -1,7 +1,7 @@
 """Signs of point-by-point values as bits from layer to layer: what one training step keeps of (n, C) activations.
 
-Between two layers only the sign of a value matters, and whether the straight-through gradient passes it (|z| <= 1): two
-bits a value. The gradient of the signs, a dense (n, K), comes from three places (the moments of BatchNorm, the pooled
+Between two layers only the sign of a value matters, and whether the straight-through gradient passes it (|z| at most
+``window``): two bits a value. The gradient of the signs, a dense (n, K), comes from three places (the moments of BatchNorm, the pooled
 maximum, the next layer's product), is put together a few thousand rows at a time while they lie in a cache, and is
 never stored whole. Gradients equal the dense computation's up to the rounding of float32 sums (docs/training.md).
 
@@ -108,10 +108,10 @@ class Codes:
 
 @dataclass(frozen=True)
 class Values:
-    """Values (n, C) of a layer in training that are not computed before somebody asks: for their ``codes()``, or, where
-    more than signs is wanted, for all of them, ``dense()``."""
+    """Values (n, C) of a layer in training that are not computed before somebody asks: for their ``codes(window)``, or,
+    where more than signs is wanted, for all of them, ``dense()``."""
 
-    codes: Callable[[], Codes]
+    codes: Callable[[float], Codes]
     dense: Callable[[], torch.Tensor]
 
 
@@ -120,22 +120,22 @@ def dense(values) -> torch.Tensor:
     return values.dense() if isinstance(values, Values) else values
 
 
-def of_points(x: torch.Tensor, weight: torch.Tensor, shift: torch.Tensor) -> Codes:
+def of_points(x: torch.Tensor, weight: torch.Tensor, shift: torch.Tensor, window: float = 1.0) -> Codes:
     """Codes of x @ weight + shift; x (n, F) gets no gradient, weight (F, C), shift (C,)."""
-    rows = _lifted(x.numpy(), weight.detach().numpy(), shift.detach().numpy())
+    rows = _lifted(x.numpy(), weight.detach().numpy(), shift.detach().numpy(), window)
     return Codes(rows, _OfPoints.apply(weight, shift, x, rows))
 
 
-def of_layer(codes: Codes, weight: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> Codes:
+def of_layer(codes: Codes, weight: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, window=1.0) -> Codes:
     """Codes of (signs @ weight.T) scale + shift; weight (C, K) of +-1, scale and shift (C,)."""
-    rows = _limited(codes.rows, *(t.detach() for t in (weight, scale, shift)))
+    rows = _limited(codes.rows, *(t.detach() for t in (weight, scale, shift)), window)
     return Codes(rows, _OfLayer.apply(codes.token, weight, scale, shift, codes.rows, rows))
 
 
-def _lifted(x, weight, shift) -> Rows:
-    """z >= 0, z >= -1 and not z > 1 as three limits on the bare sums."""
-    weight = np.ascontiguousarray(weight)
-    below, above = -1.0 - shift, np.nextafter(1.0 - shift, np.float32(np.inf))
+def _lifted(x, weight, shift, window) -> Rows:
+    """z >= 0, z >= -window and not z > window as three limits on the bare sums."""
+    weight, window = np.ascontiguousarray(weight), np.float32(window)
+    below, above = -window - shift, np.nextafter(window - shift, np.float32(np.inf))
     at_least = [np.empty((len(x), words(weight.shape[1])), np.uint64) for _ in range(3)]
     backend = kernels.choose()
     for bits, limit in zip(at_least, (-shift, below, above)):
@@ -144,7 +144,7 @@ def _lifted(x, weight, shift) -> Rows:
     return Rows(bits, inside & ~over, weight.shape[1])
 
 
-def _limited(source: Rows, weight, scale, shift) -> Rows:
+def _limited(source: Rows, weight, scale, shift, window) -> Rows:
     """The same on distances d: z = |scale| (K - 2 d) + shift falls with d; weights of negative scale are flipped."""
     flip = torch.where(scale >= 0, 1.0, -1.0)
     distance = torch.arange(source.width + 1, dtype=torch.float32)[:, None]
@@ -152,7 +152,7 @@ def _limited(source: Rows, weight, scale, shift) -> Rows:
     backend = kernels.choose()
     prepared = backend.prepare(pack((weight * flip[:, None]).numpy()), source.width)
     at_least = [np.empty((len(source), words(len(scale))), np.uint64) for _ in range(3)]
-    for bits, met in zip(at_least, (z >= 0.0, z >= -1.0, z > 1.0)):
+    for bits, met in zip(at_least, (z >= 0.0, z >= -window, z > window)):
         limit = met.sum(0, keepdim=True).to(torch.uint8).numpy()
         backend.layer(source.bits, prepared, limit, bits, None, None, None)
     bits, inside, over = at_least

@@ -16,7 +16,7 @@ from torch import nn
 from bipointnet_ros.core.aggregation import bucket, bucket_deltas, delta
 from bipointnet_ros.training import codes as packed_codes
 from bipointnet_ros.training import packed
-from bipointnet_ros.training.binarizers import METHODS, BiPointNet, Bnn, sign
+from bipointnet_ros.training.binarizers import METHODS, Bnn, sign
 from bipointnet_ros.training.codes import Codes, Values, dense
 from bipointnet_ros.training.norm import BatchNorm, product_moments
 
@@ -55,8 +55,9 @@ class Binary(nn.Module):
             return self.values(codes @ weight.T)
         if not isinstance(codes, Codes):
             return self.linear.follow(torch.addmm(shift, codes, (weight * scale[:, None]).T))
+        shift = shift - self.linear.threshold  # Bnn.follow
         return Values(
-            lambda: packed_codes.of_layer(codes, weight, scale, shift),
+            lambda window: packed_codes.of_layer(codes, weight, scale, shift, window),
             lambda: torch.addmm(shift, codes.signs(), (weight * scale[:, None]).T),
         )
 
@@ -66,7 +67,7 @@ class Binary(nn.Module):
             with torch.no_grad():
                 self.linear.calibrate(dense(x))
         if isinstance(x, Values) and not self.real and type(self.linear).activate is Bnn.activate:
-            return x.codes()
+            return x.codes(self.linear.window)
         return self.linear.activate(dense(x))
 
     def values(self, dot: torch.Tensor, offset=0.0) -> torch.Tensor:
@@ -153,7 +154,8 @@ class Lift(nn.Module):
         scale, shift = self.norm.batch(mean @ self.weight, var, len(x))
         weight, shift = self.weight * scale, shift - self.threshold
         if offsets is None:
-            return Values(lambda: packed_codes.of_points(x, weight, shift), lambda: torch.addmm(shift, x, weight)), None
+            codes = partial(packed_codes.of_points, x, weight, shift)
+            return Values(codes, lambda: torch.addmm(shift, x, weight)), None
         z = torch.addmm(shift, x, weight)
         return z, packed.segment_max(z, offsets) + _cell_delta(offsets)
 
@@ -188,29 +190,34 @@ class Join(nn.Module):
     The cell's half of the product is computed once a cell and spread over its rows.
     """
 
-    def __init__(self, inputs: int, shared: int, outputs: int):
+    def __init__(self, inputs: int, shared: int, outputs: int, method: str = "bipointnet"):
         super().__init__()
         self.inputs = inputs
-        self.linear, self.norm = BiPointNet(inputs + shared, outputs), BatchNorm(outputs)
+        self.linear, self.norm = METHODS[method](inputs + shared, outputs), BatchNorm(outputs)
 
     def forward(self, x, code, fine, coarse=None):
         """x (n, K), code (S, S_in) of the cells with offsets ``fine``; pooled over ``coarse`` offsets if given."""
         self._calibrate(x, code, fine)
         dot = self._product(x, code, fine, self.linear.signs())
-        z = self.norm.normalise(dot, self.linear.alpha()) if self.training else self.values(dot)
-        return z, None if coarse is None else packed.segment_max(z, coarse) + _cell_delta(coarse)
+        z = self.norm.normalise(dot, self.linear.alpha()) if self.training else self._normal(dot)
+        follow = self.linear.follow
+        return follow(z), None if coarse is None else follow(packed.segment_max(z, coarse) + _cell_delta(coarse))
 
     def values(self, dot: torch.Tensor, offset=0.0) -> torch.Tensor:
         """(..., C) integer products over own and shared inputs -> what evaluation mode makes of them."""
+        return self.linear.follow(self._normal(dot) + offset)
+
+    def _normal(self, dot):
         scale, shift = self.norm.frozen(self.linear.alpha())
-        return dot * scale + shift + offset
+        return dot * scale + shift
 
     def _product(self, x, code, fine, weight):
         own, shared = weight[:, : self.inputs], weight[:, self.inputs :]
-        return sign(x) @ own.T + packed.spread(sign(code) @ shared.T, fine)
+        activate = self.linear.activate
+        return activate(x) @ own.T + packed.spread(activate(code) @ shared.T, fine)
 
     def _calibrate(self, x, code, fine):
-        if self.training and not self.linear.calibrated:
+        if self.training and not getattr(self.linear, "calibrated", True):
             self.linear.calibrate(torch.cat([x, packed.spread(code, fine)], 1))
 
 

@@ -18,7 +18,7 @@ def build(blueprint: Blueprint, method: str = "bipointnet", aggregation: str = "
     """A network with fresh weights (torch's generator); its ``stages`` have the blueprint's names.
 
     ``method`` is "full" for the full-precision twin, a yardstick and a teacher, or one of binarizers.METHODS; layers
-    over grid cells know only "full" and BiPointNet's form with EMA-max.
+    over grid cells aggregate by EMA-max only.
     """
     kind = Network
     if blueprint.task == CLASSIFICATION:
@@ -99,9 +99,9 @@ class CellClassifier(Network):
 
 def _stage(layer: Layer, method: str, aggregation: str) -> nn.Module:
     if layer.op == "join":
-        return layers.Join(layer.inputs, layer.shared, layer.outputs)
+        return layers.Join(layer.inputs, layer.shared, layer.outputs, method)
     if layer.op == "pool" and layer.cells is not None:
-        return layers.CellPool(layer.inputs, layer.outputs)
+        return layers.CellPool(layer.inputs, layer.outputs, method=method)
     if layer.op == "pool":
         return layers.Pool(layer.inputs, layer.outputs, aggregation, method)
     if layer.op == "binary":

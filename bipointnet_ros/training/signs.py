@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-_ONE = float(np.nextafter(np.float32(1.0), np.float32(2.0)))  # torch's hardtanh_backward excludes its own bounds
+
+def above(limit: float) -> float:
+    """The next float32."""
+    return float(np.nextafter(np.float32(limit), np.float32(np.inf)))
 
 
 def plus_minus(x):
@@ -15,14 +18,15 @@ def plus_minus(x):
 
 class _Sign(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx, x, window):
         ctx.save_for_backward(x)
+        ctx.bound = above(window)  # torch's hardtanh_backward excludes its own bounds
         return plus_minus(x)
 
     @staticmethod
     def backward(ctx, gradient):
         (x,) = ctx.saved_tensors
-        return torch.ops.aten.hardtanh_backward(gradient, x, -_ONE, _ONE)
+        return torch.ops.aten.hardtanh_backward(gradient, x, -ctx.bound, ctx.bound), None
 
 
 class SmoothSign(torch.autograd.Function):
@@ -39,19 +43,14 @@ class SmoothSign(torch.autograd.Function):
         return gradient * ctx.slope(*ctx.saved_tensors), None
 
 
-def sign(x: torch.Tensor) -> torch.Tensor:
-    """+1 where x >= 0, else -1; straight-through gradient where |x| <= 1, as through a hardtanh before it."""
-    return _Sign.apply(x)
+def sign(x: torch.Tensor, window: float = 1.0) -> torch.Tensor:
+    """+1 where x >= 0, else -1; straight-through gradient where |x| <= window, as through a hardtanh before it."""
+    return _Sign.apply(x, window)
 
 
 def approximate_sign(x: torch.Tensor) -> torch.Tensor:
     """sign(x) whose gradient is that of Bi-Real Net's piecewise parabola: 2 - 2 |x| where |x| <= 1."""
     return SmoothSign.apply(x, lambda x: x.abs().mul_(-2.0).add_(2.0).clamp_min_(0.0))
-
-
-def sign_within_half(x: torch.Tensor, slope: float = 1.0) -> torch.Tensor:
-    """sign(x) whose gradient passes, times ``slope``, where |x| <= 1/2: that of clip(x + 1/2, 0, 1)."""
-    return SmoothSign.apply(x, lambda x: (x.abs() <= 0.5).to(x.dtype).mul_(slope))
 
 
 def decaying_sign(x: torch.Tensor, progress: float) -> torch.Tensor:
