@@ -17,6 +17,7 @@ from torch.nn import functional
 from bipointnet_ros.core.blueprint import Blueprint
 from bipointnet_ros.dataset import Objects
 from bipointnet_ros.training import data, models, views
+from bipointnet_ros.training.binarizers import Bnn
 from bipointnet_ros.training.norm import settle
 from bipointnet_ros.training.recipe import Recipe
 from bipointnet_ros.training.teacher import Teacher
@@ -198,12 +199,26 @@ def load(folder) -> tuple[torch.nn.Module, dict]:
 
 
 def take(net, folder):
-    """Give ``net`` the weights of another run's last checkpoint. DataError where they are of another network."""
+    """Give ``net`` the weights of another run's last checkpoint. DataError where they are of another network.
+
+    The run may be of another binarizer: what only one of the two has (scales) stays as it is, and the biases move with
+    the threshold, so that no sign changes.
+    """
     other, _ = load(folder)
+    moved = _threshold(net) - _threshold(other)
+    state = {name: value + moved if name.endswith("norm.bias") else value for name, value in other.state_dict().items()}
     try:
-        net.load_state_dict(other.state_dict())
+        strange = [name for names in net.load_state_dict(state, strict=False) for name in names]
+        strange = [name for name in strange if ".linear." not in name or name.endswith(("weight", "bias"))]
+        if strange:
+            raise RuntimeError(f"one of the two has no {', '.join(strange)}")
     except RuntimeError as error:
         raise data.DataError(f"expected '{folder}' to hold the network that is to be trained: {error}") from error
+
+
+def _threshold(net) -> float:
+    """What a value must reach to become +1 in the network's binarizer; 0 in full precision."""
+    return max((m.threshold for m in net.modules() if isinstance(m, Bnn)), default=0.0)
 
 
 def _groups(net) -> list[dict]:
