@@ -234,6 +234,30 @@ def test_second_step_begins_with_the_weights_of_the_first(tmp_path):
         run.start(tmp_path / "third", shapes(96), None, other, {})
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("methods", [("bipointnet", "abc"), ("abc", "bipointnet"), ("xnor++", "react")])
+@pytest.mark.parametrize("blueprint", [vanilla(3, TINY["widths"]), cell_segmenter("xyz", 4, Grid(0.1, (2, 4)), 24)])
+def test_a_run_of_another_binarizer_gives_its_signs(blueprint, methods, monkeypatch):
+    torch.manual_seed(0)
+    first, second = (models.build(blueprint, method) for method in methods)
+    offsets = [np.array([0, 3, 4, 40], np.int32), np.array([0, 4, 40], np.int32)]
+    seen = (torch.randn(16, 40, 3),) if blueprint.grid is None else (torch.randn(40, 3), offsets)
+    for _ in range(3):
+        first(*seen)  # sets scales and statistics
+    monkeypatch.setattr(run, "load", lambda folder: (first, {}))
+    run.take(second, "first")
+    if "react" in methods:  # a slope keeps the sign, and its learned shifts begin at 0
+        assert second.stages[blueprint.layers[1].name].linear.slope.mean() == 0.25
+    torch.testing.assert_close(second.eval()(*seen), first.eval()(*seen), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_full_precision_run_is_no_start_of_a_binary_one(monkeypatch):
+    monkeypatch.setattr(run, "load", lambda folder: (models.build(vanilla(3, TINY["widths"]), "full"), {}))
+    with pytest.raises(data.DataError, match="the network that is to be trained"):
+        run.take(models.build(vanilla(3, TINY["widths"])), "first")
+
+
 def test_real_weights_take_part_as_they_are():
     """Step one: y = sign(x) . W~ in training and evaluation; its pooled maximum equals the dense one."""
     torch.manual_seed(0)

@@ -40,9 +40,9 @@ class BatchNorm(nn.Module):
         self.var.lerp_(var * (count / max(count - 1, 1)), momentum)
 
     def normalise(self, rows, alpha) -> torch.Tensor:
-        """A training batch y (n, C) of integer products, normalised as alpha y: only eps sees alpha, which gets no
-        gradient (of the order of eps) here, so that y stays integer and equal products stay equal."""
-        eps = self.eps / float(alpha.detach()) ** 2
+        """A training batch y (n, C) of integer products, normalised as alpha y: only eps sees alpha (the mean of all
+        channels'), which gets no gradient (of the order of eps), so that y stays integer and equal products equal."""
+        eps = self.eps / float(alpha.detach().mean()) ** 2
         out, mean, inverse = torch.native_batch_norm(rows, self.gain, self.bias, None, None, True, 0.0, eps)
         self._track(mean, inverse**-2 - eps, len(rows))
         return out
