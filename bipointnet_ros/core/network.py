@@ -13,6 +13,7 @@ from bipointnet_ros.core import object_features
 from bipointnet_ros.core.aggregation import bucket
 from bipointnet_ros.core.blueprint import MAX_POINT_WIDTH
 from bipointnet_ros.core.model_file import Model
+from bipointnet_ros.core.points import SECOND_ORDER, second_order
 
 _PIECE = 1024  # rows that go through all layers at once: enough to fill the kernels' lanes, few enough for the cache
 _LANES = 256  # rows that a kernel takes at once, at most; of fewer it does not pay to find the equal ones
@@ -36,14 +37,21 @@ class Network:
         self._batch: _Batch | None = None
 
     def classify(self, points: np.ndarray) -> np.ndarray:
-        """(B, N, 3) float32 normalised clouds -> (B, K) float32 logits, which hold until the next call."""
+        """(B, N, 3) float32 normalised clouds -> (B, K) float32 logits, which hold until the next call.
+
+        Of a network with other inputs than coordinates and their products: those, (B, N, F).
+        """
         blueprint = self.model.blueprint
         if blueprint.grid is not None:
             seen = object_features.rows(points, blueprint.grid, blueprint.inputs, self._argsort)
             return self.classify_rows(seen.features, seen.offsets)
-        if self._batch is None or self._batch.points.shape != points.shape:
-            self._batch = self._bind(*points.shape)
-        np.copyto(self._batch.points, points)
+        clouds, n, _ = points.shape
+        if self._batch is None or self._batch.inputs.shape[:2] != (clouds, n):
+            self._batch = self._bind(clouds, n, len(blueprint.inputs))
+        if blueprint.inputs == SECOND_ORDER:
+            second_order(points, self._batch.inputs)
+        else:
+            np.copyto(self._batch.inputs, points)
         for program in self._batch.programs:
             program()
         return self._batch.logits
@@ -100,7 +108,7 @@ class Network:
         parts = max(1, min(-(-self.threads // max(clouds, 1)), n // _SHARE))
         offsets = _parts(clouds, n, parts)
         depth = self._depth + 1
-        points = rows = self._array("points", clouds * n, inputs, np.float32)
+        seen = rows = self._array("inputs", clouds * n, inputs, np.float32)
         encoder, head, spans = [], [], None
         for layer in self._layers[:depth]:
             out = self._bits(layer.name, len(offsets) - 1 if layer.op == "pool" else clouds * n, layer.outputs)
@@ -117,7 +125,7 @@ class Network:
         some = np.append(np.arange(0, clouds, max(1, _PIECE // max(n, 1))), clouds)[None]
         chains = [(encoder + head, some)] if parts == 1 else [(encoder, np.arange(len(offsets))[None]), (head, some)]
         programs = [self.backend.program(calls, cuts, self._pool) for calls, cuts in chains]
-        return _Batch(points.reshape(clouds, n, inputs), programs, logits)
+        return _Batch(seen.reshape(clouds, n, inputs), programs, logits)
 
     def _distinct(self, calls, level, rows, offsets) -> np.ndarray:
         """From here on equal rows of a group are done once -> where the distinct ones lie, (S, 2)."""
@@ -218,7 +226,7 @@ class Network:
 class _Batch:
     """Everything that a batch of one shape needs to be classified: arrays bound once, so that nothing is looked up."""
 
-    points: np.ndarray  # (B, N, 3) float32, the input
+    inputs: np.ndarray  # (B, N, F) float32
     programs: list
     logits: np.ndarray  # (B, K) float32, the output
 

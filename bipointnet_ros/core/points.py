@@ -7,6 +7,8 @@ import numpy as np
 from bipointnet_ros.core.reference import Reference
 
 SAMPLINGS = ("random", "voxel", "farthest")
+COORDINATES = ("x", "y", "z")
+SECOND_ORDER = (*COORDINATES, "xx", "yy", "zz", "xy", "xz", "yz")
 _FARTHEST_POOL = 8  # farthest-point sampling looks at so many points a sample at most: O(N count) must stay bounded
 
 
@@ -48,6 +50,17 @@ def normalised(xyz: np.ndarray) -> np.ndarray:
     centred = xyz - xyz.mean(-2, keepdims=True, dtype=np.float32)
     radius = np.sqrt((centred**2).sum(-1).max(-1))[..., None, None]
     return centred / np.where(radius > 0, radius, 1.0).astype(np.float32)
+
+
+def second_order(clouds: np.ndarray, out: np.ndarray):
+    """Clouds (..., N, 3) float32 -> out (..., N, 9): ``SECOND_ORDER`` of each point, its coordinates and their products.
+
+    The sign of a weighted sum of these says on which side of an ellipsoid, a cone or a cylinder a point lies, where
+    coordinates alone give planes (Joseph-Rivlin et al. 2019, "Momen(e)t", who add them to PointNet).
+    """
+    out[..., :3] = clouds
+    for k, (a, b) in enumerate(SECOND_ORDER[3:], 3):
+        np.multiply(clouds[..., COORDINATES.index(a)], clouds[..., COORDINATES.index(b)], out=out[..., k])
 
 
 # ----------------------------------------------------------------------------------------------------------- sampling

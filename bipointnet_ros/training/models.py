@@ -8,6 +8,7 @@ from torch import nn
 
 from bipointnet_ros.core import object_features
 from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION, Blueprint, Layer
+from bipointnet_ros.core.points import SECOND_ORDER, second_order
 from bipointnet_ros.training import full, layers, native
 from bipointnet_ros.training.binarizers import METHODS
 
@@ -76,14 +77,18 @@ class Network(nn.Module):
 
 
 class Classifier(Network):
-    """Clouds (B, N, 3) float32, normalised -> logits (B, K)."""
+    """Clouds (B, N, 3) float32, normalised -> logits (B, K); of other inputs than coordinates, those (B, N, F)."""
 
     def forward(self, points: torch.Tensor) -> torch.Tensor:
         return self.answer(points)[0]
 
     def answer(self, points: torch.Tensor) -> tuple[torch.Tensor, dict]:
-        clouds, n, width = points.shape
-        return super().answer(points.reshape(clouds * n, width), [np.arange(clouds + 1, dtype=np.int32) * n])
+        clouds, n, _ = points.shape
+        if self.blueprint.inputs == SECOND_ORDER:
+            seen = torch.empty(clouds, n, len(SECOND_ORDER))
+            second_order(points.numpy(), seen.numpy())
+            points = seen
+        return super().answer(points.reshape(clouds * n, -1), [np.arange(clouds + 1, dtype=np.int32) * n])
 
 
 class CellClassifier(Network):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bipointnet_ros.core import object_features
 from bipointnet_ros.core.blueprint import Blueprint, Grid, cell_classifier, vanilla
+from bipointnet_ros.core.points import COORDINATES, SECOND_ORDER
 
 
 def one_cycle(rate: float, warm_up: float, progress: float) -> float:
@@ -38,6 +39,7 @@ class Recipe:
     resample: float = 0.0
     mix: float = 0.0
     shape: str = "vanilla"
+    order: int = 1
     widths: tuple[int, ...] = (64, 128, 1024, 512, 256)
     voxel: float = 0.14
     cells: tuple[int, ...] = (3,)
@@ -54,9 +56,9 @@ class Recipe:
     seed: int = 0
 
     def blueprint(self, classes: int) -> Blueprint:
-        """``shape`` vanilla, or cells: with local context, by ``voxel`` and ``cells`` (core/object_features.py)."""
+        """``shape`` vanilla, of products of up to ``order`` coordinates, or cells: with local context, by ``voxel`` and ``cells`` (core/object_features.py)."""
         if self.shape == "vanilla":
-            return vanilla(classes, self.widths)
+            return vanilla(classes, self.widths, SECOND_ORDER if self.order == 2 else COORDINATES)
         grid = Grid(self.voxel, tuple(self.cells))
         return cell_classifier(object_features.names(grid), classes, grid, self.widths)
 

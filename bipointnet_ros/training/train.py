@@ -122,6 +122,7 @@ _KINDS = {
     "method": {"choices": (*METHODS, "full")},
     "aggregation": {"choices": layers.AGGREGATIONS},
     "shape": {"choices": ("vanilla", "cells")},
+    "order": {"type": int, "choices": (1, 2)},
     "widths": {"type": int, "nargs": 5},
     "stages": {"type": _stage, "nargs": "+", "metavar": "POINTS:SHARE"},
 }
