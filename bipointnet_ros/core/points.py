@@ -53,7 +53,7 @@ def normalised(xyz: np.ndarray) -> np.ndarray:
 
 
 def second_order(clouds: np.ndarray, out: np.ndarray):
-    """Clouds (..., N, 3) float32 -> out (..., N, 9): ``SECOND_ORDER`` of each point, its coordinates and their products.
+    """Clouds (..., N, 3) float32 -> out (..., N, 9), ``SECOND_ORDER``: coordinates and their products.
 
     The sign of a weighted sum of these says on which side of an ellipsoid, a cone or a cylinder a point lies, where
     coordinates alone give planes (Joseph-Rivlin et al. 2019, "Momen(e)t", who add them to PointNet).

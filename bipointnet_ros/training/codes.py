@@ -3,7 +3,8 @@
 Between two layers only the sign of a value matters, and whether the straight-through gradient passes it (|z| at most
 ``window``): two bits a value. The gradient of the signs, a dense (n, K), comes from three places (the moments of
 BatchNorm, the pooled maximum, the next layer's product), is put together a few thousand rows at a time while they lie
-in a cache, and is never stored whole. Gradients equal the dense computation's up to the rounding of float32 sums (docs/training.md).
+in a cache, and is never stored whole. Gradients equal the dense computation's up to the rounding of float32 sums
+(docs/training.md).
 
 Autograd sees a token of no value for each ``Codes``: it orders the backward passes, the gradient travels beside it.
 """

@@ -56,7 +56,8 @@ class Recipe:
     seed: int = 0
 
     def blueprint(self, classes: int) -> Blueprint:
-        """``shape`` vanilla, of products of up to ``order`` coordinates, or cells: with local context, by ``voxel`` and ``cells`` (core/object_features.py)."""
+        """``shape`` vanilla, of products of up to ``order`` coordinates, or cells: with local context, by ``voxel`` and
+        ``cells`` (core/object_features.py)."""
         if self.shape == "vanilla":
             return vanilla(classes, self.widths, SECOND_ORDER if self.order == 2 else COORDINATES)
         grid = Grid(self.voxel, tuple(self.cells))
