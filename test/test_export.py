@@ -12,7 +12,7 @@ from bipointnet_ros.core import kernels, model_file  # noqa: E402
 from bipointnet_ros.core.aggregation import BUCKETS  # noqa: E402
 from bipointnet_ros.core.blueprint import Grid, cell_classifier, cell_segmenter, vanilla  # noqa: E402
 from bipointnet_ros.core.network import Network  # noqa: E402
-from bipointnet_ros.core.points import normalised  # noqa: E402
+from bipointnet_ros.core.points import SECOND_ORDER, normalised  # noqa: E402
 from bipointnet_ros.training import agreement, export, models  # noqa: E402
 from bipointnet_ros.training.binarizers import METHODS, BiPointNet, ReAct  # noqa: E402
 from bipointnet_ros.training.full import FullLayer  # noqa: E402
@@ -53,7 +53,12 @@ def network(blueprint, seed=0, method="bipointnet", aggregation="ema-max"):
     return net.eval()
 
 
-CLASSIFIERS = [vanilla(5, (8, 70, 90, 33, 20)), vanilla(40), vanilla(3, (64, 130, 200, 64, 65))]
+CLASSIFIERS = [
+    vanilla(5, (8, 70, 90, 33, 20)),
+    vanilla(40),
+    vanilla(3, (64, 130, 200, 64, 65)),
+    vanilla(4, (40, 70, 90, 33, 20), SECOND_ORDER),
+]
 SEGMENTERS = [cell_segmenter("abcdefg", 6, Grid(0.1, (2, 4, 8)), 48), cell_segmenter("ab", 3, Grid(0.1, (2, 6)), 70)]
 OVER_CELLS = [
     cell_classifier(("x", "y", "near_line"), 5, Grid(0.2, (3,)), (48, 70, 90, 33, 20)),

@@ -333,6 +333,20 @@ def test_inputs_that_nothing_computes_are_refused(tmp_path):
         model_file.write(tmp_path / "m.safetensors", fabricate.model(bad))
 
 
+@pytest.mark.parametrize(
+    "inputs, words",
+    [
+        ("xyw", "computes, got \\['w'\\]"),
+        (("x", "y", "zz"), "expected the inputs x, y, z, or x, y, z, xx"),
+        ("zyx", "or x"),
+    ],
+)
+def test_inputs_of_points_are_coordinates_and_perhaps_all_their_products(tmp_path, inputs, words):
+    bad = dataclasses.replace(SMALL, inputs=tuple(inputs))
+    with pytest.raises(ModelFileError, match=words):
+        model_file.write(tmp_path / "m.safetensors", fabricate.model(bad))
+
+
 def test_a_layer_too_wide_for_byte_popcounts_is_refused():
     with pytest.raises(BlueprintError, match="at most 248"):
         vanilla(5, (256, 128, 64, 64, 64))

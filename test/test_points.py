@@ -42,6 +42,13 @@ def test_normalised_clouds_touch_the_unit_sphere(cloud):
     assert not points.normalised(np.ones((1, 7, 3), np.float32)).any()
 
 
+def test_second_order_is_coordinates_and_their_products():
+    out = np.empty((1, 2, 9), np.float32)
+    points.second_order(np.float32([[[2, 3, 5], [-1, 0.5, 4]]]), out)
+    assert out.tolist() == [[[2, 3, 5, 4, 9, 25, 6, 10, 15], [-1, 0.5, 4, 1, 0.25, 16, -0.5, -4, 2]]]
+    assert points.SECOND_ORDER == ("x", "y", "z", "xx", "yy", "zz", "xy", "xz", "yz")
+
+
 @pytest.mark.parametrize("method", points.SAMPLINGS)
 def test_samples_are_distinct_and_repeatable(cloud, method):
     rows = points.sample(cloud, 256, method, seed=3)

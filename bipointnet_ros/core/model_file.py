@@ -15,6 +15,7 @@ import numpy as np
 
 from bipointnet_ros.core import crops, object_features, share
 from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION, Blueprint, BlueprintError
+from bipointnet_ros.core.points import COORDINATES, SECOND_ORDER
 
 FORMAT, VERSION = "bipointnet", "1"
 SUFFIX = ".safetensors"
@@ -239,9 +240,15 @@ def _check_classes(classes, blueprint: Blueprint):
 
 
 def _check_inputs(blueprint: Blueprint):
-    if blueprint.task == CLASSIFICATION and blueprint.grid is not None:
-        unknown = sorted(set(blueprint.inputs) - set(object_features.names(blueprint.grid)))
-        _need(not unknown, f"expected inputs that this version computes, got {str(unknown)[:120]}")
+    if blueprint.task != CLASSIFICATION:
+        return
+    known = SECOND_ORDER if blueprint.grid is None else object_features.names(blueprint.grid)
+    unknown = sorted(set(blueprint.inputs) - set(known))
+    _need(not unknown, f"expected inputs that this version computes, got {str(unknown)[:120]}")
+    _need(
+        blueprint.grid is not None or blueprint.inputs in (COORDINATES, SECOND_ORDER),
+        f"expected the inputs {', '.join(COORDINATES)}, or {', '.join(SECOND_ORDER)}, got {str(blueprint.inputs)[:99]}",
+    )
 
 
 def _tensors(header: dict, payload: memoryview, specs: dict) -> dict[str, np.ndarray]:
