@@ -55,3 +55,11 @@ def test_packed_equals_dense_autograd(method, aggregation, monkeypatch):
         if name.endswith("log_alpha"):  # in front of BatchNorm: nothing but the rounding of zero
             continue
         assert relative(packed[name], dense[name]) < TOLERANCE, name
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_signs_stay_packed_where_their_gradient_needs_no_values(method):
+    net, _ = encoders(method, "ema-max")
+    values = net.stages["encoder0"](torch.randn(20, 3))[0]
+    stays = isinstance(net.stages["encoder1"].activate(values), codes.Codes)
+    assert stays == (method in ("bipointnet", "bnn", "xnor", "xnor++", "abc", "r2b"))

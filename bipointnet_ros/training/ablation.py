@@ -30,6 +30,8 @@ PARTS = {
     "decay 0.01 for half of the time": {"decay": 0.01, "decay_until": 0.5},
     "averaged weights, 0.99": {"average": 0.99},
     "second layer half as wide again": {"widths": (64, 192, 1024, 512, 256)},
+    "products of coordinates": {"order": 2},
+    "ABC-Net's signs": {"method": "abc"},
     "ReActNet's signs and RPReLU": {"method": "react"},
 }
 TAUGHT = {
