@@ -34,7 +34,7 @@ FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-wrapv"
 
 
 def encode(model: Model, backend, cloud: np.ndarray) -> np.ndarray:
-    """(n, 3) normalised -> the bits that the pooling layer reads."""
+    """(n, F) inputs -> the bits that the pooling layer reads."""
     lift, *binary = [layer for layer in model.blueprint.layers if layer.op in ("lift", "binary")]
     n, tensors = len(cloud), model.tensors
     bits = np.zeros((n, -(-lift.outputs // 64)), np.uint64)
@@ -67,8 +67,8 @@ def least(calls, rounds: int = 40) -> list[float]:
 
 
 def worst_case(model: Model, pool: str, clouds: int, n: int) -> tuple[Model, np.ndarray]:
-    """The model with limits of the pooling layer that nothing reaches and random planes in the first layer, and random
-    clouds of which each point has a code of its own."""
+    """The model with limits of the pooling layer that nothing reaches and random surfaces in the first layer, and
+    random clouds of which each point has a code of its own."""
     rng, lift = np.random.default_rng(0), model.blueprint.layers[0]
     tensors = {**model.tensors, f"{pool}.limit": np.ones_like(model.tensors[f"{pool}.limit"])}
     weight = tensors[f"{lift.name}.weight"] = rng.normal(size=(lift.inputs, lift.outputs)).astype(np.float32)
@@ -76,7 +76,7 @@ def worst_case(model: Model, pool: str, clouds: int, n: int) -> tuple[Model, np.
     different = []
     for _ in range(clouds):
         cloud, code = rng.normal(0, 0.6, (8 * n, 3)).astype(np.float32), np.zeros((8 * n, 1), np.uint64)
-        Reference().lift(cloud, weight, limit, code, None, None, None, None)
+        Reference().lift(points.told(cloud, model.blueprint.inputs), weight, limit, code, None, None, None, None)
         different.append(cloud[np.sort(np.unique(code, return_index=True)[1])[:n]])
     return dataclasses.replace(model, tensors=tensors), np.stack(different)
 
@@ -91,7 +91,7 @@ def timed(arguments, model: Model, clouds, looked: float, pool_name: str):
     backend = kernels.choose(arguments.backend)
     never, random = worst_case(model, pool_name, 1, clouds.shape[1])
     real, worst = Network(model, backend), Network(never, backend)
-    bits = encode(never, backend, random[0])
+    bits = encode(never, backend, points.told(random[0], model.blueprint.inputs))
     weight = model.tensors[f"{pool_name}.weight"]
     code, limit = np.zeros((1, -(-len(weight) // 64)), np.uint64), np.ones((1, len(weight)), np.uint8)
     layer = backend.prepare(weight, next(x.inputs for x in model.blueprint.layers if x.name == pool_name))
@@ -121,7 +121,8 @@ def counted(folder: Path, program: Path, data: Path, pools: int, distinct: int) 
 def written(path: Path, model: Model, clouds: np.ndarray) -> Path:
     """The file that benchmarks/arm/early_stop.c reads."""
     tensors, kinds = model.tensors, {"pool": np.uint8, "binary": np.int16}
-    arrays = [np.array(clouds.shape[:2], np.int32), clouds.astype(np.float32)]
+    inputs = points.told(clouds.astype(np.float32), model.blueprint.inputs)
+    arrays = [np.array([*inputs.shape, 0], np.int32), inputs]
     for i, layer in enumerate(model.blueprint.layers):
         weight, rest = tensors[f"{layer.name}.weight"], "bias" if layer.op == "logits" else "limit"
         kind = np.uint8 if i == 1 else kinds.get(layer.op, np.float32)
@@ -161,7 +162,8 @@ def main() -> None:
     clouds = np.ascontiguousarray(points.normalised(clouds.astype(np.float32)))  # whatever their scale
     pool = next(layer for layer in model.blueprint.layers if layer.op == "pool")
     weight, limit = model.tensors[f"{pool.name}.weight"], model.tensors[f"{pool.name}.limit"]
-    each = [share(encode(model, kernels.choose(arguments.backend), cloud), weight, limit) for cloud in clouds]
+    backend, inputs = kernels.choose(arguments.backend), points.told(clouds, model.blueprint.inputs)
+    each = [share(encode(model, backend, cloud), weight, limit) for cloud in inputs]
     looked, different = np.mean(each, 0)
     print(f"{model.name}, {len(clouds)} clouds of {clouds.shape[1]} points, {len(weight)} channels")
     print(f"pairs that must be looked at: {looked:.3f}; rows that differ: {different:.3f}")

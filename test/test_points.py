@@ -43,8 +43,9 @@ def test_normalised_clouds_touch_the_unit_sphere(cloud):
 
 
 def test_second_order_is_coordinates_and_their_products():
-    out = np.empty((1, 2, 9), np.float32)
-    points.second_order(np.float32([[[2, 3, 5], [-1, 0.5, 4]]]), out)
+    clouds, out = np.float32([[[2, 3, 5], [-1, 0.5, 4]]]), np.empty((1, 2, 9), np.float32)
+    assert points.told(clouds, points.SECOND_ORDER, out) is out
+    assert (points.told(clouds, points.COORDINATES) == clouds).all()
     assert out.tolist() == [[[2, 3, 5, 4, 9, 25, 6, 10, 15], [-1, 0.5, 4, 1, 0.25, 16, -0.5, -4, 2]]]
     assert points.SECOND_ORDER == ("x", "y", "z", "xx", "yy", "zz", "xy", "xz", "yz")
 

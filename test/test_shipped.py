@@ -51,7 +51,9 @@ def test_card_says_what_a_user_must_know(name):
 
 def test_modelnet40_is_the_vanilla_network_in_172000_bytes():
     path = FOLDER / "modelnet40.safetensors"
-    assert model_file.read(path).blueprint.weights() == 805_056
+    blueprint = model_file.read(path).blueprint
+    assert [layer.outputs for layer in blueprint.layers] == [64, 128, 1024, 512, 256, 40]
+    assert blueprint.weights() == 805_056 + 6 * 64  # six products of coordinates besides x, y, z
     assert path.stat().st_size <= 172_000
 
 

@@ -42,8 +42,9 @@ int main(int argc, char **argv)
     if (argc != 5)
         return 2;
     at = read_file(argv[1]);
-    const int32_t *size = take(8), clouds = size[0], n = size[1];
-    const float *points = take((size_t)clouds * (size_t)n * 12), *lift = take(3 * 64 * 4), *lift_limit = take(64 * 4);
+    const int32_t *size = take(16), clouds = size[0], n = size[1], inputs = size[2];
+    const float *points = take((size_t)clouds * (size_t)n * (size_t)inputs * 4);
+    const float *lift = take((size_t)inputs * 64 * 4), *lift_limit = take(64 * 4);
     const uint8_t *second = prepared(b, take(128 * 8), 128, 64), *second_limit = take(128);
     const uint8_t *third = prepared(b, take(1024 * 16), 1024, 128), *third_limit = take(1024);
     const uint64_t *fourth = take(512 * 128);
@@ -57,8 +58,8 @@ int main(int argc, char **argv)
     float scores[40] = {0}, sum = 0;
     for (int i = atoi(argv[2]); i > 0; i--)
         for (int c = 0; c < clouds; c++) {
-            b->lift(points + (size_t)c * (size_t)n * 3, n, 3, lift, 64, lift_limit, bits64, NULL, NULL, offsets, 1, NULL,
-                    NULL, 0, NULL, NULL);
+            b->lift(points + (size_t)c * (size_t)n * (size_t)inputs, n, inputs, lift, 64, lift_limit, bits64, NULL, NULL,
+                    offsets, 1, NULL, NULL, 0, NULL, NULL);
             if (atoi(argv[4]))
                 b->distinct(bits64, 1, offsets, 1, span);
             b->layer_spans(bits64, 64, second, 128, second_limit, 0, bits128, NULL, 0, NULL, span, 1);

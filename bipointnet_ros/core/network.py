@@ -13,7 +13,7 @@ from bipointnet_ros.core import object_features
 from bipointnet_ros.core.aggregation import bucket
 from bipointnet_ros.core.blueprint import MAX_POINT_WIDTH
 from bipointnet_ros.core.model_file import Model
-from bipointnet_ros.core.points import SECOND_ORDER, second_order
+from bipointnet_ros.core.points import told
 
 _PIECE = 1024  # rows that go through all layers at once: enough to fill the kernels' lanes, few enough for the cache
 _LANES = 256  # rows that a kernel takes at once, at most; of fewer it does not pay to find the equal ones
@@ -48,10 +48,7 @@ class Network:
         clouds, n, _ = points.shape
         if self._batch is None or self._batch.inputs.shape[:2] != (clouds, n):
             self._batch = self._bind(clouds, n, len(blueprint.inputs))
-        if blueprint.inputs == SECOND_ORDER:
-            second_order(points, self._batch.inputs)
-        else:
-            np.copyto(self._batch.inputs, points)
+        told(points, blueprint.inputs, self._batch.inputs)
         for program in self._batch.programs:
             program()
         return self._batch.logits

@@ -52,15 +52,21 @@ def normalised(xyz: np.ndarray) -> np.ndarray:
     return centred / np.where(radius > 0, radius, 1.0).astype(np.float32)
 
 
-def second_order(clouds: np.ndarray, out: np.ndarray):
-    """Clouds (..., N, 3) float32 -> out (..., N, 9), ``SECOND_ORDER``: coordinates and their products.
+def told(clouds: np.ndarray, inputs, out: np.ndarray | None = None) -> np.ndarray:
+    """Normalised clouds (..., N, 3) float32 -> (..., N, F), in ``out`` if given: coordinates and their products where a
+    network has ``SECOND_ORDER`` as inputs, else the clouds as they are.
 
-    The sign of a weighted sum of these says on which side of an ellipsoid, a cone or a cylinder a point lies, where
+    The sign of a weighted sum of products says on which side of an ellipsoid, a cone or a cylinder a point lies, where
     coordinates alone give planes (Joseph-Rivlin et al. 2019, "Momen(e)t", who add them to PointNet).
     """
+    out = np.empty((*clouds.shape[:-1], len(inputs)), np.float32) if out is None else out
+    if inputs != SECOND_ORDER:
+        np.copyto(out, clouds)
+        return out
     out[..., :3] = clouds
     for k, (a, b) in enumerate(SECOND_ORDER[3:], 3):
         np.multiply(clouds[..., COORDINATES.index(a)], clouds[..., COORDINATES.index(b)], out=out[..., k])
+    return out
 
 
 # ----------------------------------------------------------------------------------------------------------- sampling

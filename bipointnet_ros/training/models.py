@@ -8,7 +8,7 @@ from torch import nn
 
 from bipointnet_ros.core import object_features
 from bipointnet_ros.core.blueprint import CLASSIFICATION, SEGMENTATION, Blueprint, Layer
-from bipointnet_ros.core.points import SECOND_ORDER, second_order
+from bipointnet_ros.core.points import told
 from bipointnet_ros.training import full, layers, native
 from bipointnet_ros.training.binarizers import METHODS
 
@@ -84,11 +84,8 @@ class Classifier(Network):
 
     def answer(self, points: torch.Tensor) -> tuple[torch.Tensor, dict]:
         clouds, n, _ = points.shape
-        if self.blueprint.inputs == SECOND_ORDER:
-            seen = torch.empty(clouds, n, len(SECOND_ORDER))
-            second_order(points.numpy(), seen.numpy())
-            points = seen
-        return super().answer(points.reshape(clouds * n, -1), [np.arange(clouds + 1, dtype=np.int32) * n])
+        seen = torch.from_numpy(told(points.numpy(), self.blueprint.inputs))
+        return super().answer(seen.reshape(clouds * n, -1), [np.arange(clouds + 1, dtype=np.int32) * n])
 
 
 class CellClassifier(Network):
