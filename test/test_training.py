@@ -187,6 +187,18 @@ def test_a_teacher_sees_more_points_than_its_student(tmp_path):
     assert next(alone.batches(0))[0].shape[1] == 4
 
 
+def test_a_teacher_of_another_shape_gives_answers_and_features_but_no_maps(tmp_path):
+    objects, cells = shapes(96), {**TINY, "shape": "cells", "widths": (8, 16, 24, 16, 8), "method": "full", "epochs": 1}
+    train.finish(run.start(tmp_path / "teacher", objects, None, Recipe(**cells), {}))
+    taught = {**TINY, "teacher": str(tmp_path / "teacher"), "teacher_points": 20, "feature": 1.0}
+    student = run.start(tmp_path / "student", objects, None, Recipe(**taught), {})
+    plain = run.start(tmp_path / "plain", objects, None, Recipe(**{**taught, "feature": 0.0}), {})
+    losses = [one.train_epoch()["loss"] for one in (student, plain)]
+    assert losses[0] > losses[1] > 0.0  # what the features add
+    with pytest.raises(data.DataError, match="layers encoder0, encoder1 for --attention, got row0, row1"):
+        run.start(tmp_path / "looking", objects, None, Recipe(**taught, attention=1.0), {})
+
+
 FULL_RECIPE = dict(
     average=0.9, decay=1e-2, decay_until=0.5, real_weights=0.5, mix=0.5, resample=0.5, drop=0.3, stages=((20, 1.0),)
 )

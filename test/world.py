@@ -55,7 +55,7 @@ class Process:
     def __init__(self, module, *args, env=None, **options):
         command = [sys.executable, "-m", module, *args]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": ROOT}
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", **(env or {})}
         self.process = subprocess.Popen(command, env=environment, **streams, **options)
         self.lines = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -92,6 +92,7 @@ class Process:
             self.process.wait(10)
             raise AssertionError(f"did not end within {within} s:\n{self.text}") from None
         self._reader.join(5)
+        assert status not in (-signal.SIGSEGV, -signal.SIGABRT), f"crashed with {status}:\n{self.text}"
         return status
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import signal
 import socket
 import sys
@@ -22,7 +24,7 @@ def run(name: str, make, args=None) -> int:
     Exit status: the node's ``status``, or 2 with one sentence on standard error if the arguments or parameters are
     wrong. The node's ``start()`` is called before spinning and ``end()`` after it.
     """
-    arrival = _watched()
+    arrival, descriptor = _watched()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = make()
@@ -32,15 +34,18 @@ def run(name: str, make, args=None) -> int:
         return 2
     gc.freeze()  # what is imported by now stays: looking through it costs 30 ms of one scan in a hundred
     try:
-        _spin(node, arrival)
+        with _waking(node, arrival, descriptor):
+            _spin(node)
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
     return node.status
 
 
-def _watched() -> socket.socket:
-    """A socket to which a byte comes with each signal; rclpy's handler would end the context before the node could end.
+def _watched() -> tuple[socket.socket, int]:
+    """A socket to which a byte comes with each signal, and the descriptor through which it comes; never closed.
+
+    rclpy's own handler would end the context before the node could end.
 
     This thread and all that it starts are left alone. Older ones, such as those of a BLAS that numpy has loaded, are
     not, so the signals cannot be awaited by sigwait: whichever thread gets one, Python's handler writes the byte.
@@ -49,12 +54,15 @@ def _watched() -> socket.socket:
     sender.setblocking(False)
     for number in _SIGNALS:
         signal.signal(number, lambda *_: None)
-    signal.set_wakeup_fd(sender.detach(), warn_on_full_buffer=False)
+    descriptor = sender.detach()
+    signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    return arrival
+    return arrival, descriptor
 
 
-def _spin(node, arrival: socket.socket):
+@contextlib.contextmanager
+def _waking(node, arrival: socket.socket, descriptor: int):
+    """A signal finishes the node meanwhile; when this ends, so has the thread that would touch it."""
     wake = node.create_guard_condition(lambda: None)
 
     def wait():
@@ -63,7 +71,17 @@ def _spin(node, arrival: socket.socket):
         node.finished.set()
         wake.trigger()
 
-    threading.Thread(target=wait, name="signals", daemon=True).start()
+    thread = threading.Thread(target=wait, name="signals", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(BlockingIOError):  # full of signals
+            os.write(descriptor, b"\0")
+        thread.join()
+
+
+def _spin(node):
     node.start()
     executor = SingleThreadedExecutor()
     executor.add_node(node)

@@ -35,7 +35,7 @@ class Run:
         if recipe.start:
             take(self.net, recipe.start)
         self.mean = copy.deepcopy(self.net).eval() if recipe.average else None
-        self.teacher = Teacher(load(recipe.teacher)[0], recipe) if recipe.teacher else None
+        self.teacher = Teacher(load(recipe.teacher)[0], self.net.blueprint, recipe) if recipe.teacher else None
         self.optimizer = torch.optim.AdamW(_groups(self.net), recipe.rate, weight_decay=0.0)
         self.move = views.Motion(recipe.scale, recipe.shift, recipe.turn, recipe.jitter)
         self.surface = views.Surface(train.points) if recipe.resample else None

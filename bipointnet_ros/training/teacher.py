@@ -5,18 +5,27 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from bipointnet_ros.core.blueprint import Blueprint
 from bipointnet_ros.training.codes import dense
+from bipointnet_ros.training.data import DataError
 from bipointnet_ros.training.recipe import Recipe
 
 
 class Teacher:
-    """``net``, in evaluation mode, sees ``teacher_points`` points of the clouds of which the student sees the first."""
+    """``net``, in evaluation mode, sees ``teacher_points`` points of the clouds of which the student sees the first.
 
-    def __init__(self, net: torch.nn.Module, recipe: Recipe):
+    student: the blueprint that learns. Maps can be compared only with a teacher of the same layers, else DataError.
+    """
+
+    def __init__(self, net: torch.nn.Module, student: Blueprint, recipe: Recipe):
         self.net, self.recipe = net, recipe
-        names = [layer.name for layer in net.blueprint.layers]
-        pool = next(i for i, layer in enumerate(net.blueprint.layers) if layer.op == "pool")
-        self.by_point, self.pool = names[:pool], names[pool]
+        self.by_point, self.pool = _by_point(student)
+        looked, self.their_pool = _by_point(net.blueprint)
+        if recipe.attention and looked != self.by_point:
+            raise DataError(
+                f"expected a teacher of the layers {', '.join(self.by_point)} for --attention, "
+                f"got {', '.join(looked)}: choose another --teacher, or --attention 0"
+            )
 
     def distance(self, points, logits, seen) -> torch.Tensor:
         """distil T^2 x divergence of the softened answers + feature x that of the features + attention x that of maps.
@@ -29,12 +38,19 @@ class Teacher:
             answer, theirs = self.net.answer(some)
         total = self.recipe.distil * divergence(logits, answer, self.recipe.temperature)
         if self.recipe.feature:
-            total = total + self.recipe.feature * alike(seen[self.pool].clamp(-1.0, 1.0), theirs[self.pool])
+            total = total + self.recipe.feature * alike(seen[self.pool].clamp(-1.0, 1.0), theirs[self.their_pool])
         for name in self.by_point if self.recipe.attention else ():
             ours, looked = (v.reshape(len(points), -1, v.shape[-1]) for v in (dense(seen[name]), theirs[name]))
             both = min(ours.shape[1], looked.shape[1])
             total = total + self.recipe.attention * attention(ours[:, :both], looked[:, :both])
         return total
+
+
+def _by_point(blueprint: Blueprint) -> tuple[list[str], str]:
+    """Names of the layers before the pool, and of the pool."""
+    names = [layer.name for layer in blueprint.layers]
+    pool = next(i for i, layer in enumerate(blueprint.layers) if layer.op == "pool")
+    return names[:pool], names[pool]
 
 
 def divergence(ours, theirs, heat: float) -> torch.Tensor:
