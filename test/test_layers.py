@@ -7,9 +7,11 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from bipointnet_ros.core.aggregation import delta  # noqa: E402
-from bipointnet_ros.training import layers  # noqa: E402
-from bipointnet_ros.training.binarizers import sign  # noqa: E402
-from bipointnet_ros.training.norm import BatchNorm  # noqa: E402
+from bipointnet_ros.core.blueprint import Grid, cell_segmenter  # noqa: E402
+from bipointnet_ros.training import layers, models  # noqa: E402
+from bipointnet_ros.training.binarizers import METHODS, sign  # noqa: E402
+from bipointnet_ros.training.norm import BatchNorm, settle  # noqa: E402
+from bipointnet_ros.training.recipe import Recipe  # noqa: E402
 
 TOLERANCE = 2e-4
 
@@ -94,3 +96,27 @@ def pool_dense(z, rising, aggregation):
         return z.mean(0)
     largest = z.gather(0, rising.argmax(0)[None])[0]
     return largest + (delta(len(z)) if aggregation == "ema-max" else 0.0)
+
+
+def pointwise(method):
+    return models.build(Recipe(widths=(16, 24, 32, 24, 16)).blueprint(5), method), (torch.rand(64, 12, 3),)
+
+
+def over_cells(method):
+    bounds = [np.arange(0, 2001, step, dtype=np.int32) for step in (4, 20)]
+    return models.build(cell_segmenter("abc", 4, Grid(0.1, (2, 4)), 24), method), (torch.randn(2000, 3), bounds)
+
+
+@pytest.mark.parametrize("network", [pointwise, over_cells])
+@pytest.mark.parametrize("method", METHODS)
+def test_evaluation_mode_answers_as_training_mode_once_its_statistics_are_those_of_the_batch(method, network):
+    net, batch = network(method)
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, BatchNorm):  # far from the start, where a scale that is lost could hide
+                module.gain.uniform_(0.2, 3.0)
+                module.bias.uniform_(-0.5, 0.5)
+        settle(net, [batch])
+        trained, judged = net.train()(*batch), net.eval()(*batch)
+    alike = (trained - judged).abs() < 0.1 * trained.std()  # a value near 0 may change its sign: sample variance
+    assert alike.float().mean() > 0.8

@@ -178,10 +178,17 @@ class Lift(nn.Module):
         total = x[:, 0:1] * weight[0]
         for k in range(1, len(weight)):
             total = total + x[:, k : k + 1] * weight[k]
+        values = self._values(total, limit)
         if offsets is None:
-            return total - limit, None
+            return values, None
         rows = torch.from_numpy(bucket(np.diff(offsets)).astype(np.int64))
-        return total - limit, packed.segment_max(total, offsets) - pool_limit[rows]
+        return values, self._values(packed.segment_max(total, offsets), pool_limit[rows], _cell_delta(offsets))
+
+    def _values(self, total, limit, offset=0.0):
+        """Sums and their limits -> what training mode gives, with the sign of ``total - limit``: binarizers such as
+        XnorScaled look at more than the sign."""
+        scale, shift = self.norm.frozen()
+        return torch.where(scale == 0, shift - self.threshold + offset, (total - limit) * scale.abs())
 
 
 class Join(nn.Module):
