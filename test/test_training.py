@@ -10,10 +10,9 @@ pytestmark = pytest.mark.torch
 
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter, vanilla  # noqa: E402
 from bipointnet_ros.dataset import Objects  # noqa: E402
-from bipointnet_ros.training import agreement, compare, curve, data, export, layers, models, packed, run, train, views  # noqa: E402
+from bipointnet_ros.training import agreement, compare, curve, data, export, layers, models, packed, run, train  # noqa: E402
 from bipointnet_ros.training.binarizers import BiPointNet, sign  # noqa: E402
 from bipointnet_ros.training.recipe import Recipe  # noqa: E402
-from bipointnet_ros.training.teacher import alike  # noqa: E402
 
 TINY = dict(
     epochs=8, batch=8, rate=1e-2, points=40, stages=((20, 0.75), (40, 0.25)), widths=(8, 16, 32, 16, 8), smoothing=0.0
@@ -156,49 +155,6 @@ def dense_classifier(net, points):
     return net.stages[last.name](x)
 
 
-def test_student_follows_its_teacher(tmp_path):
-    """With ``distil`` 1 the labels say nothing: the student learns what the teacher answers."""
-    objects = shapes(96)
-    teacher = run.start(tmp_path / "teacher", objects, None, Recipe(**TINY, method="full"), {})
-    train.finish(teacher)
-    assert teacher.accuracy(objects) > 0.9
-    recipe = Recipe(**TINY, teacher=str(tmp_path / "teacher"), distil=1.0)
-    wrong = Objects(objects.points, np.zeros_like(objects.labels), objects.classes)
-    student = run.start(tmp_path / "student", wrong, None, recipe, {})
-    train.finish(student)
-    assert student.accuracy(objects) > 0.6
-
-
-def test_a_teacher_sees_more_points_than_its_student(tmp_path):
-    """A student that sees 4 of 40 points follows a teacher that sees them all; the batches carry what both need."""
-    objects = shapes(96)
-    train.finish(run.start(tmp_path / "teacher", objects, None, Recipe(**TINY, method="full"), {}))
-    few = {**TINY, "stages": ((4, 1.0),)}
-    recipe = Recipe(**few, teacher=str(tmp_path / "teacher"), teacher_points=40, attention=1.0)
-    student = run.start(tmp_path / "student", objects, None, recipe, {})
-    points, _ = next(student.batches(0))
-    assert points.shape[1] == 40 and recipe.points_of(0) == 4
-    asked = []
-    student.teacher.net.answer, plain = lambda x: asked.append(x.shape[1]) or plain(x), student.teacher.net.answer
-    student.net.answer, own = lambda x: asked.append(x.shape[1]) or own(x), student.net.answer
-    student.train_epoch()
-    assert set(asked[::2]) == {4} and set(asked[1::2]) == {40}
-    alone = run.start(tmp_path / "alone", objects, None, Recipe(**few, teacher_points=40), {})
-    assert next(alone.batches(0))[0].shape[1] == 4
-
-
-def test_a_teacher_of_another_shape_gives_answers_and_features_but_no_maps(tmp_path):
-    objects, cells = shapes(96), {**TINY, "shape": "cells", "widths": (8, 16, 24, 16, 8), "method": "full", "epochs": 1}
-    train.finish(run.start(tmp_path / "teacher", objects, None, Recipe(**cells), {}))
-    taught = {**TINY, "teacher": str(tmp_path / "teacher"), "teacher_points": 20, "feature": 1.0}
-    student = run.start(tmp_path / "student", objects, None, Recipe(**taught), {})
-    plain = run.start(tmp_path / "plain", objects, None, Recipe(**{**taught, "feature": 0.0}), {})
-    losses = [one.train_epoch()["loss"] for one in (student, plain)]
-    assert losses[0] > losses[1] > 0.0  # what the features add
-    with pytest.raises(data.DataError, match="layers encoder0, encoder1 for --attention, got row0, row1"):
-        run.start(tmp_path / "looking", objects, None, Recipe(**taught, attention=1.0), {})
-
-
 FULL_RECIPE = dict(
     average=0.9, decay=1e-2, decay_until=0.5, real_weights=0.5, mix=0.5, resample=0.5, drop=0.3, stages=((20, 1.0),)
 )
@@ -299,44 +255,6 @@ def test_only_matrices_decay(tmp_path):
     assert all(p.ndim == 2 for p in matrices["params"]) and all(p.ndim < 2 for p in others["params"])
 
 
-def test_dropped_points_give_way_to_repetitions_as_in_the_pipeline(tmp_path):
-    recipe = Recipe(**TINY, drop=0.9, scale=1.0, shift=0.0, turn=0.0, jitter=0.0)
-    batches = list(run.start(tmp_path, shapes(96), None, recipe, {}).batches(0))
-    distinct = [len(np.unique(cloud, axis=0)) for points, _ in batches for cloud in points.numpy()]
-    assert {points.shape[1] for points, _ in batches} == {20}
-    assert min(distinct) < 6 and max(distinct) > 16 and 2 <= min(distinct)
-
-
-def test_resampled_points_lie_on_the_surface_of_their_neighbourhood_and_are_new():
-    rng = np.random.default_rng(0)
-    flat = rng.uniform(-1.0, 1.0, (3, 200, 3)).astype(np.float32)
-    flat[..., 2] = np.arange(3)[:, None]
-    surface = views.Surface(flat)
-    given = np.linalg.norm(flat[0][:, None] - flat[0][None], axis=2)
-    assert np.array_equal(np.sort(surface.neighbours[0], 1), np.sort(np.argsort(given, 1)[:, 1:5], 1))
-    anew = surface.resampled(np.array([2, 0]), 100, rng)
-    assert anew.shape == (2, 100, 3) and anew.dtype == np.float32
-    np.testing.assert_allclose(anew[..., 2], [[2.0] * 100, [0.0] * 100], atol=1e-6)
-    nearest = np.linalg.norm(anew[1][:, None] - flat[0][None], axis=2).min(1)
-    assert 0.0 < nearest.max() < 0.4 and (nearest > 1e-4).mean() > 0.9
-
-
-def test_mixed_clouds_carry_the_shares_of_their_points():
-    rng = np.random.default_rng(3)
-    points = np.repeat(np.arange(4, dtype=np.float32)[:, None, None], 50, 1) * np.ones(3, np.float32)
-    together, shares = views.mixed(points, np.eye(4, dtype=np.float32), rng)
-    found = np.stack([(together[..., 0] == k).mean(1) for k in range(4)], 1)
-    np.testing.assert_allclose(shares, found, atol=1e-6)
-    assert together.shape == points.shape and shares.max() < 1.0 and shares.max(1).min() >= 0.5
-
-
-def test_clouds_that_are_alike_for_both_cost_nothing():
-    ours = torch.tensor([[1.0, 0.0], [-1.0, 0.0]], requires_grad=True)
-    assert alike(ours, torch.tensor([[3.0, 1.0, 1.0], [-3.0, 1.0, 1.0]])).item() == pytest.approx(0.0, abs=1e-6)
-    theirs = torch.tensor([[1.0], [1.0]])  # no difference from the mean: no cosine at all; ours are 1, -1
-    assert alike(ours, theirs).item() == pytest.approx(2.0)
-
-
 def test_settled_norms_are_plain_means_over_the_training_clouds(tmp_path):
     one = run.start(tmp_path, shapes(16), None, Recipe(**TINY), {})
     one.settle_norms()
@@ -359,19 +277,6 @@ def test_rate_rises_and_falls_to_zero():
     recipe = Recipe(rate=1.0, warm_up=0.1)
     rates = [recipe.rate_of(p) for p in np.linspace(0.0, 1.0, 101)]
     assert rates[0] == 0.0 and max(rates) == pytest.approx(1.0) and int(np.argmax(rates)) == 10 and rates[-1] == 0.0
-
-
-def test_augmentation_stays_within_its_bounds_and_differs_between_clouds():
-    rng = np.random.default_rng(0)
-    same = np.repeat(rng.normal(size=(1, 30, 3)).astype(np.float32), 50, 0)
-    assert np.array_equal(views.Motion(1.0, 0.0, 0.0, 0.0)(same, rng), same)
-    turned = views.Motion(1.0, 0.0, 90.0, 0.0)(same, rng)
-    np.testing.assert_allclose(np.linalg.norm(turned, axis=2), np.linalg.norm(same, axis=2), rtol=1e-5)
-    np.testing.assert_array_equal(turned[..., 2], same[..., 2])
-    ratio = views.Motion(1.25, 0.0, 0.0, 0.0)(same, rng) / same
-    assert 0.8 <= ratio.min() < 0.85 and 1.2 < ratio.max() <= 1.2501 and np.ptp(ratio, axis=1).max() < 1e-5
-    assert len(np.unique(ratio[:, 0, 0])) == 50
-    assert np.abs(views.Motion(1.0, 0.0, 0.0, 0.01)(same, rng) - same).max() <= 0.0301
 
 
 def test_a_folder_of_classes_is_read(tmp_path):

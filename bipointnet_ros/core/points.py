@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from bipointnet_ros.core.descriptors import PAIRS
 from bipointnet_ros.core.reference import Reference
 
 SAMPLINGS = ("random", "voxel", "farthest")
 COORDINATES = ("x", "y", "z")
-SECOND_ORDER = (*COORDINATES, "xx", "yy", "zz", "xy", "xz", "yz")
+SECOND_ORDER = (*COORDINATES, *(COORDINATES[i] + COORDINATES[j] for i, j in PAIRS))
 _FARTHEST_POOL = 8  # farthest-point sampling looks at so many points a sample at most: O(N count) must stay bounded
 
 
@@ -64,8 +65,8 @@ def told(clouds: np.ndarray, inputs, out: np.ndarray | None = None) -> np.ndarra
         np.copyto(out, clouds)
         return out
     out[..., :3] = clouds
-    for k, (a, b) in enumerate(SECOND_ORDER[3:], 3):
-        np.multiply(clouds[..., COORDINATES.index(a)], clouds[..., COORDINATES.index(b)], out=out[..., k])
+    for k, (i, j) in enumerate(PAIRS, len(COORDINATES)):
+        np.multiply(clouds[..., i], clouds[..., j], out=out[..., k])
     return out
 
 

@@ -121,13 +121,13 @@ def dense(values) -> torch.Tensor:
     return values.dense() if isinstance(values, Values) else values
 
 
-def of_points(x: torch.Tensor, weight: torch.Tensor, shift: torch.Tensor, window: float = 1.0) -> Codes:
+def of_points(x: torch.Tensor, weight: torch.Tensor, shift: torch.Tensor, window: float) -> Codes:
     """Codes of x @ weight + shift; x (n, F) gets no gradient, weight (F, C), shift (C,)."""
     rows = _lifted(x.numpy(), weight.detach().numpy(), shift.detach().numpy(), window)
     return Codes(rows, _OfPoints.apply(weight, shift, x, rows))
 
 
-def of_layer(codes: Codes, weight: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, window=1.0) -> Codes:
+def of_layer(codes: Codes, weight: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, window: float) -> Codes:
     """Codes of (signs @ weight.T) scale + shift; weight (C, K) of +-1, scale and shift (C,)."""
     rows = _limited(codes.rows, *(t.detach() for t in (weight, scale, shift)), window)
     return Codes(rows, _OfLayer.apply(codes.token, weight, scale, shift, codes.rows, rows))
