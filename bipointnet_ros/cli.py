@@ -71,7 +71,11 @@ def _parser() -> _Parser:
     show.set_defaults(run=_view)
     evaluate = commands.add_parser("eval", help="score a model on labelled data")
     evaluate.add_argument(
-        "--data", required=True, nargs="+", metavar="F.npz", help="objects or scenes, see docs/design.md; a table each"
+        "--data",
+        required=True,
+        nargs="+",
+        metavar="F.npz",
+        help="objects or scenes (docs/lidar.md, Your own scans); a table each",
     )
     evaluate.set_defaults(run=_evaluate)
     for command in (label, show, evaluate):

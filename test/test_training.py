@@ -1,4 +1,4 @@
-"""Training: the networks of the blueprints, data and augmentation, runs that stop and go on."""
+"""Training: the networks of the blueprints, data, runs that stop and go on."""
 
 import json
 

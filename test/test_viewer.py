@@ -6,20 +6,26 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytestmark = pytest.mark.ros
 
 from builtin_interfaces.msg import Time  # noqa: E402
-from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import PointCloud2  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
+from std_msgs.msg import Header, String  # noqa: E402
+from visualization_msgs.msg import MarkerArray  # noqa: E402
 from world import CLASSES, World, street, write_model  # noqa: E402
 
+from bipointnet_ros.core.classes import UNKNOWN, colours  # noqa: E402
+from bipointnet_ros.core.segments import Object  # noqa: E402
+from bipointnet_ros.ros.markers import markers  # noqa: E402
 from bipointnet_ros.ros.messages import make_cloud  # noqa: E402
 
 STAND_INS = Path(__file__).parent / "stand_ins"
+PALETTE = colours(("ground", "vehicle"))
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +70,27 @@ def test_what_the_node_answers_is_shown_with_its_objects_and_age(world, tmp_path
     assert labels <= set(CLASSES)
     in_markers = any(array.markers for array in remote.markers)
     assert bool(labels) == in_markers
+
+
+def test_boxes_have_the_colour_of_their_points_class_whatever_their_name(world, tmp_path):
+    save, classes = tmp_path / "a.rrd", ("ground", "vehicle")
+    viewer = start(world, "/named/bipointnet/labeled_points", "--save", str(save))
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    table = [{"label": k, "name": n, "rgb": c} for k, (n, c) in enumerate(zip((UNKNOWN, *classes), PALETTE.tolist()))]
+    about = world.node.create_publisher(String, "/named/bipointnet/classes", latched)
+    about.publish(String(data=json.dumps({"classes": table, "objects": ["car"]})))
+    boxes = world.node.create_publisher(MarkerArray, "/named/bipointnet/markers", 2)
+    car = Object(7, 2, "car", 0.91, np.array([5.0, 0.0, 1.0]), np.array([4.0, 2.0, 1.5]), 0.3, 100)
+
+    def shown():
+        boxes.publish(markers(Header(frame_id="lidar"), [car], PALETTE, 0.0))
+        world.spin(0.1)
+        return save.exists() and told(save, "/") and told(save, "cloud/objects")[2:]
+
+    world.until(shown, viewer)
+    assert viewer.end()[0] == 0
+    last = told(save, "cloud/objects")[-1]  # the first may have come before the table
+    assert last["labels"] == ["car 91%"] and last["colors"] == [PALETTE[2].tolist()]
 
 
 @pytest.mark.parametrize("reliability", ("reliable", "best_effort"))

@@ -1,4 +1,4 @@
-"""The few operations that everything is made of, by backend: numpy (core/reference.py), portable C, AVX2.
+"""The few operations that everything is made of, by backend: numpy (core/reference.py), portable C, AVX2, NEON.
 
 ``choose(name)`` answers a backend; all backends have the methods of ``Reference`` and give identical bits.
 """

@@ -40,7 +40,7 @@ class Viewer(Node):
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.create_subscription(String, f"{base}/classes", self._on_classes, latched)
         self.create_subscription(MarkerArray, f"{base}/markers", self._on_markers, 2)
-        self._names = ()
+        self._labels = {}  # rgb -> the label of that colour: an object's name need not be a class
         self._search = self.create_timer(0.3, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def start(self):
@@ -89,8 +89,9 @@ class Viewer(Node):
         self._view.times({"all": (time.perf_counter() - start) * 1e3, **result.stages})
 
     def _on_classes(self, msg):
-        self._names = tuple(row["name"] for row in json.loads(msg.data)["classes"][1:])
-        self._view.classes(self._names)
+        table = json.loads(msg.data)["classes"]
+        self._labels = {tuple(row["rgb"]): row["label"] for row in table}
+        self._view.classes(tuple(row["name"] for row in table[1:]))
 
     def _on_markers(self, msg):
         shown = [m for m in msg.markers if m.action == Marker.ADD]
@@ -98,9 +99,8 @@ class Viewer(Node):
         self._view.objects([self._box(m, names.get(m.id, "")) for m in shown if m.ns == "boxes"])
 
     def _box(self, marker, name: str) -> Box:
-        p, q, s = marker.pose.position, marker.pose.orientation, marker.scale
-        kind = name.rpartition(" ")[0]
-        label = self._names.index(kind) + 1 if kind in self._names else 0
+        p, q, s, c = marker.pose.position, marker.pose.orientation, marker.scale, marker.color
+        label = self._labels.get(tuple(round(255 * v) for v in (c.r, c.g, c.b)), 0)
         return Box((p.x, p.y, p.z), (s.x, s.y, s.z), (q.x, q.y, q.z, q.w), label, name)
 
 

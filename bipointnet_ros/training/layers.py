@@ -1,8 +1,9 @@
 """Layers of the 1-bit network (BiPointNet, ICLR 2021) as torch trains them; core/network.py runs what they fold into.
 
-Every layer takes and gives real values; the next one looks at their signs only. In training mode BatchNorm uses the
-batch. In evaluation mode each value's sign is exactly the bit of the packed network: products of signs are integers,
-and what follows is one rounded multiplication and one rounded addition, so the exporter can tabulate it.
+Every layer takes and gives real values; the next one looks at their signs (xnor-k and abc3 at their size, too). In
+training mode BatchNorm uses the batch. In evaluation mode each value's sign is exactly the bit of the packed network:
+products of signs are integers, and what follows is one rounded multiplication and one rounded addition, so the
+exporter can tabulate it.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ class Lift(nn.Module):
     """Full-precision first layer and BatchNorm: (n, F) -> (n, C), and over cells (S, C) by EMA-max.
 
     In evaluation mode it computes what the packed kernel computes, in its order: the sum over k ascending, each step
-    one float32 multiplication and one addition, minus the limit.
+    one float32 multiplication and one addition, minus the limit. The size of the gain, which leaves the sign, comes last.
     """
 
     def __init__(self, inputs: int, outputs: int, threshold: float = 0.0):

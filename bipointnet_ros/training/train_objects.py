@@ -214,7 +214,7 @@ def _parser():
     parser.add_argument(
         "train", nargs="+", metavar="FILE:COUNT", help="objects, and how often a cloud of them is drawn"
     )
-    parser.add_argument("--val", nargs="+", default=[], metavar="FILE", help="the same form; never trained on")
+    parser.add_argument("--val", nargs="+", default=[], metavar="FILE", help="files without a count; never trained on")
     parser.add_argument("--run", required=True, help="folder of the run")
     parser.add_argument("--every", type=int, default=5, help="epochs between two validations")
     train.add_recipe(parser, Recipe)

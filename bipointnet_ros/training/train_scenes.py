@@ -202,7 +202,7 @@ def counted(item: str) -> tuple[str, int]:
 def _parser():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("train", nargs="+", metavar="FILE:COUNT", help="NAME_train.npz of prepare.py, and scans a step")
-    parser.add_argument("--val", nargs="+", default=[], metavar="FILE", help="the same form; never trained on")
+    parser.add_argument("--val", nargs="+", default=[], metavar="FILE", help="files without a count; never trained on")
     parser.add_argument("--run", required=True, help="folder of the run")
     parser.add_argument("--every", type=int, default=5, help="epochs between two validations")
     parser.add_argument("--stride", type=int, default=1, help="validate on every n-th scan while training")

@@ -34,7 +34,8 @@ class Points3D(_Archetype):
 class Boxes3D(_Archetype):
     def __init__(self, *, sizes, centers, quaternions, colors, labels, show_labels):
         assert len(sizes) == len(centers) == len(quaternions) == len(colors) == len(labels)
-        super().__init__(sizes=sizes, centers=centers, quaternions=[q.xyzw for q in quaternions], labels=labels)
+        turned = [q.xyzw for q in quaternions]
+        super().__init__(sizes=sizes, centers=centers, quaternions=turned, colors=colors, labels=labels)
 
 
 class Quaternion:
