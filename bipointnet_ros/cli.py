@@ -75,7 +75,7 @@ def _parser() -> _Parser:
         required=True,
         nargs="+",
         metavar="F.npz",
-        help="objects or scenes (docs/lidar.md, Your own scans); a table each",
+        help='objects or scenes (docs/lidar.md, "Your own scans"); a table each',
     )
     evaluate.set_defaults(run=_evaluate)
     for command in (label, show, evaluate):

@@ -137,7 +137,7 @@ class Lift(nn.Module):
     """Full-precision first layer and BatchNorm: (n, F) -> (n, C), and over cells (S, C) by EMA-max.
 
     In evaluation mode it computes what the packed kernel computes, in its order: the sum over k ascending, each step
-    one float32 multiplication and one addition, minus the limit. The size of the gain, which leaves the sign, comes last.
+    one float32 multiplication and one addition, minus the limit. The gain, which leaves the sign, comes last.
     """
 
     def __init__(self, inputs: int, outputs: int, threshold: float = 0.0):

@@ -38,7 +38,7 @@ def read(path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
 
 
 def scenes(paths, classes) -> dict[str, np.ndarray]:
-    """The scene form (docs/lidar.md, "Simulation") of labelled clouds; FileError if a label is beyond the classes."""
+    """The scene form (docs/lidar.md, "Your own scans") of labelled clouds. FileError: a label beyond them."""
     clouds = [read(path) for path in paths]
     for path, (_, _, label) in zip(paths, clouds):
         if label.max(initial=0) > len(classes):
