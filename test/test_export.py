@@ -222,3 +222,9 @@ def test_missing_run_is_one_sentence(tmp_path, capsys):
     assert capsys.readouterr().err.strip() == (
         f"export: expected config.json in '{tmp_path}', found none: give the folder of a training run"
     )
+
+
+def test_a_folder_of_something_else_is_one_sentence(tmp_path, capsys):
+    (run_folder(tmp_path) / "config.json").write_text("{}")
+    assert export.main([str(tmp_path), "--out", str(tmp_path / "m.safetensors")]) == 2
+    assert capsys.readouterr().err.startswith(f"export: expected blueprint in '{tmp_path / 'config.json'}', found none")

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bipointnet_ros.training import data, series
+from bipointnet_ros.training.command import command
 from bipointnet_ros.training.recipe import Recipe
 from bipointnet_ros.training.train import keep_freed_memory
 
@@ -78,7 +79,8 @@ def table(out) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("train")
     parser.add_argument("val")
@@ -90,14 +92,9 @@ def main(arguments=None) -> int:
     options = parser.parse_args(arguments)
     keep_freed_memory()
     base = Recipe(epochs=options.epochs, points=options.points, stages=((options.points, 1.0),), seed=options.seed)
-    try:
-        train, val = (data.load(path, options.points) for path in (options.train, options.val))
-        ablate(train, val, Path(options.out), base, options.teacher)
-        print(table(options.out))
-    except (ValueError, OSError) as error:
-        print(f"ablation: {error}", file=sys.stderr)
-        return 2
-    return 0
+    train, val = (data.load(path, options.points) for path in (options.train, options.val))
+    ablate(train, val, Path(options.out), base, options.teacher)
+    print(table(options.out))
 
 
 if __name__ == "__main__":

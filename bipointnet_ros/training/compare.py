@@ -18,6 +18,7 @@ import numpy as np
 
 from bipointnet_ros.training import curve, data, series
 from bipointnet_ros.training.binarizers import METHODS
+from bipointnet_ros.training.command import command
 from bipointnet_ros.training.layers import AGGREGATIONS
 from bipointnet_ros.training.recipe import Recipe
 from bipointnet_ros.training.train import keep_freed_memory
@@ -96,7 +97,8 @@ def curves(out) -> dict[str, list]:
     }
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("train")
     parser.add_argument("test")
@@ -107,15 +109,10 @@ def main(arguments=None) -> int:
     parser.add_argument("--methods", nargs="+", choices=[*METHODS, FULL[0]], default=[*METHODS, FULL[0]])
     options = parser.parse_args(arguments)
     keep_freed_memory()
-    try:
-        train, test = (data.load(path, options.points) for path in (options.train, options.test))
-        pairs = [pair for pair in PAIRS if pair[0] in options.methods]
-        compare(train, test, Path(options.out), pairs, options.seeds, options.epochs, options.points)
-        print(table(options.out))
-    except (ValueError, OSError) as error:
-        print(f"compare: {error}", file=sys.stderr)
-        return 2
-    return 0
+    train, test = (data.load(path, options.points) for path in (options.train, options.test))
+    pairs = [pair for pair in PAIRS if pair[0] in options.methods]
+    compare(train, test, Path(options.out), pairs, options.seeds, options.epochs, options.points)
+    print(table(options.out))
 
 
 if __name__ == "__main__":

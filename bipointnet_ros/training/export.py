@@ -27,6 +27,7 @@ from bipointnet_ros.core.model_file import Model
 from bipointnet_ros.core.network import Network
 from bipointnet_ros.core.points import normalised
 from bipointnet_ros.training import agreement, data, layers, run
+from bipointnet_ros.training.command import command
 
 
 class ExportError(ValueError):
@@ -247,7 +248,8 @@ def _classifier(objects, name: str, say) -> tuple[Model, dict, dict]:
     return replace(own, normalisation="metric", training={}), own.training, answer
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", help="folder of a training run, or a packed segmenter")
     parser.add_argument("--objects", help="folder of a run of train_objects.py, or a packed segmenter that has one")
@@ -255,15 +257,10 @@ def main(arguments=None) -> int:
     parser.add_argument("--data", help="objects (.npz) on which packed and torch predictions are compared")
     parser.add_argument("--facts", help="JSON file of what the card says: data, licence, seed, command")
     options = parser.parse_args(arguments)
-    try:
-        facts = json.loads(Path(options.facts).read_text()) if options.facts else {}
-        net, model = export(options.run, options.out, facts, print, options.objects)
-        if options.data and net:
-            print(agreement.of_predictions(net, model, data.load(options.data, model.points)))
-    except (ValueError, OSError, KeyError) as error:
-        print(f"export: {error}", file=sys.stderr)
-        return 2
-    return 0
+    facts = json.loads(Path(options.facts).read_text()) if options.facts else {}
+    net, model = export(options.run, options.out, facts, print, options.objects)
+    if options.data and net:
+        print(agreement.of_predictions(net, model, data.load(options.data, model.points)))
 
 
 if __name__ == "__main__":

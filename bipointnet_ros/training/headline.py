@@ -18,6 +18,7 @@ from pathlib import Path
 from bipointnet_ros import evaluation, offline
 from bipointnet_ros.core.config import Config
 from bipointnet_ros.training import data, export, judge, series
+from bipointnet_ros.training.command import command
 from bipointnet_ros.training.compare import cell
 from bipointnet_ros.training.recipe import Recipe
 from bipointnet_ros.training.run import Run, load
@@ -122,7 +123,8 @@ def _twin(folder: Path, test) -> float:
     return judge.accuracy(*load(folder), test)
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of modelnet40_train.npz, _val.npz and _test.npz of prepare.py")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs and of what is exported")
@@ -131,15 +133,10 @@ def main(arguments=None) -> int:
     parser.add_argument("--twins", action="store_true", help="train the full-precision twins too")
     options = parser.parse_args(arguments)
     keep_freed_memory()
-    try:
-        parts = (options.data / f"modelnet40_{part}.npz" for part in ("train", "val", "test"))
-        train, val, test = (data.load(path, TEACHER.points) for path in parts)
-        train_all(train, val, options.out, options.models, options.seeds, options.twins)
-        print(table(options.out, options.models, options.seeds, test))
-    except (ValueError, OSError) as error:
-        print(f"headline: {error}", file=sys.stderr)
-        return 2
-    return 0
+    parts = (options.data / f"modelnet40_{part}.npz" for part in ("train", "val", "test"))
+    train, val, test = (data.load(path, TEACHER.points) for path in parts)
+    train_all(train, val, options.out, options.models, options.seeds, options.twins)
+    print(table(options.out, options.models, options.seeds, test))
 
 
 if __name__ == "__main__":

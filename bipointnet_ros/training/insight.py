@@ -19,6 +19,7 @@ import torch
 
 from bipointnet_ros.training import chart, data, layers, run
 from bipointnet_ros.training.codes import dense
+from bipointnet_ros.training.command import command
 
 
 @torch.no_grad()
@@ -68,23 +69,19 @@ def histogram(values: np.ndarray, bins: int = 50) -> list[tuple[float, float]]:
     return [(float(e), float(s / len(values))) for e, s in zip((edges[:-1] + edges[1:]) / 2, share)]
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", help="folders of runs; their names stand in the pictures")
     parser.add_argument("--data", required=True, help="objects (.npz)")
     parser.add_argument("--out", required=True, help="folder of the pictures")
     parser.add_argument("--clouds", type=int, default=200, help="how many objects to look at, evenly taken")
     options = parser.parse_args(arguments)
-    try:
-        pictures, table = draw(options.runs, options.data, options.clouds)
-        Path(options.out).mkdir(parents=True, exist_ok=True)
-        for name, picture in pictures.items():
-            (Path(options.out) / f"{name}.svg").write_text(picture)
-        print(table, end="")
-    except (ValueError, OSError) as error:
-        print(f"insight: {error}", file=sys.stderr)
-        return 2
-    return 0
+    pictures, table = draw(options.runs, options.data, options.clouds)
+    Path(options.out).mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        (Path(options.out) / f"{name}.svg").write_text(picture)
+    print(table, end="")
 
 
 def draw(folders, path, clouds: int) -> tuple[dict[str, str], str]:

@@ -14,6 +14,7 @@ import sys
 from bipointnet_ros.core.blueprint import SEGMENTATION
 from bipointnet_ros.evaluation import FEWEST_POINTS
 from bipointnet_ros.training import data, run, scan
+from bipointnet_ros.training.command import command
 from bipointnet_ros.training.train_scenes import confusion
 
 
@@ -37,19 +38,15 @@ def judged(net, config: dict, path: str) -> str:
     return f"mIoU {found.mean(found.iou(), FEWEST_POINTS):.4f}, {each}"
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", help="folder of a training run")
     parser.add_argument("--data", nargs="+", required=True, metavar="FILE", help="NAME_val or NAME_test of prepare.py")
     options = parser.parse_args(arguments)
-    try:
-        net, config = run.load(options.run)
-        for path in options.data:
-            print(f"{path}: {judged(net, config, path)}", flush=True)
-    except (ValueError, OSError) as error:
-        print(f"judge: {error}", file=sys.stderr)
-        return 2
-    return 0
+    net, config = run.load(options.run)
+    for path in options.data:
+        print(f"{path}: {judged(net, config, path)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from bipointnet_ros.core.clusters import clusters, runs
 from bipointnet_ros.core.config import Config
 from bipointnet_ros.core.network import Network
 from bipointnet_ros.core.pipeline import Pipeline
+from bipointnet_ros.training.command import command
 from bipointnet_ros.training.data import DataError
 from bipointnet_ros.training.prepare import objects, resample
 
@@ -127,7 +128,8 @@ def undoubting(model) -> Pipeline:
     return Pipeline(Config(threads=1), Network(packed, kernels.choose("auto")))
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scenes", nargs="+", help="scene files of prepare.py or simulate.py")
     parser.add_argument("--model", help="a packed segmenter, by path or name: only what it takes for objects")
@@ -135,17 +137,12 @@ def main(arguments=None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True, help="NAME.npz to write")
     options = parser.parse_args(arguments)
-    try:
-        pipe = undoubting(options.model) if options.model else None
-        parts = [cut(path, options.most, options.seed, pipe) for path in options.scenes]
-        data = {key: np.concatenate([part[key] for part in parts]) for key in ("points", "labels")}
-        np.savez_compressed(options.out, **data, classes=np.array(crops.NAMES))
-    except (ValueError, OSError) as error:
-        print(f"object_sets: {error}", file=sys.stderr)
-        return 2
+    pipe = undoubting(options.model) if options.model else None
+    parts = [cut(path, options.most, options.seed, pipe) for path in options.scenes]
+    data = {key: np.concatenate([part[key] for part in parts]) for key in ("points", "labels")}
+    np.savez_compressed(options.out, **data, classes=np.array(crops.NAMES))
     counts = np.bincount(data["labels"], minlength=len(crops.NAMES))
     print(f"{options.out}: " + ", ".join(f"{name} {count}" for name, count in zip(crops.NAMES, counts)))
-    return 0
 
 
 if __name__ == "__main__":

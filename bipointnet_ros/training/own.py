@@ -17,6 +17,7 @@ import numpy as np
 from bipointnet_ros import files, ply
 from bipointnet_ros.arrays import FileError, read_npz
 from bipointnet_ros.dataset import IGNORED
+from bipointnet_ros.training.command import command
 
 _LABELS = ("label", "scalar_label", "scalar_Label")
 
@@ -73,7 +74,8 @@ def split(folder, share: float) -> tuple[list[Path], list[Path]]:
     return paths[:-last], paths[-last:]
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clouds", metavar="CLOUDS", help="folder of labelled clouds")
     parser.add_argument("dst", metavar="DST", help="folder for the prepared files")
@@ -81,21 +83,16 @@ def main(arguments=None) -> int:
     parser.add_argument("--name", default="own", help="of the files (own)")
     parser.add_argument("--val", type=float, default=0.2, help="share of the clouds, the last ones, to judge by (0.2)")
     options = parser.parse_args(arguments)
-    try:
-        if len(set(options.classes)) != len(options.classes):
-            raise FileError(f"expected classes that differ, got {' '.join(options.classes)}")
-        Path(options.dst).mkdir(parents=True, exist_ok=True)
-        for part, paths in zip(("train", "val"), split(options.clouds, options.val)):
-            arrays = scenes(paths, options.classes)
-            out = Path(options.dst) / f"{options.name}_{part}.npz"
-            np.savez_compressed(out, **arrays)
-            counts = np.bincount(arrays["label"], minlength=256)
-            told = [f"{name} {count}" for name, count in zip(options.classes, counts)]
-            print(f"{out}: {len(paths)} clouds; {', '.join(told)}, not labelled {counts[IGNORED]}")
-    except (ValueError, OSError) as error:
-        print(f"own: {error}", file=sys.stderr)
-        return 2
-    return 0
+    if len(set(options.classes)) != len(options.classes):
+        raise FileError(f"expected classes that differ, got {' '.join(options.classes)}")
+    Path(options.dst).mkdir(parents=True, exist_ok=True)
+    for part, paths in zip(("train", "val"), split(options.clouds, options.val)):
+        arrays = scenes(paths, options.classes)
+        out = Path(options.dst) / f"{options.name}_{part}.npz"
+        np.savez_compressed(out, **arrays)
+        counts = np.bincount(arrays["label"], minlength=256)
+        told = [f"{name} {count}" for name, count in zip(options.classes, counts)]
+        print(f"{out}: {len(paths)} clouds; {', '.join(told)}, not labelled {counts[IGNORED]}")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from bipointnet_ros.dataset import IGNORED
+from bipointnet_ros.training.command import command
 
 PANDASET_FIRST_VALIDATION_FRAME = 44
 CROP_POINTS = 1024
@@ -270,19 +271,15 @@ def prepare(name: str, source, target):
         yield path, arrays
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=sorted(SETS))
     parser.add_argument("source", help="folder of the raw .npz files")
     parser.add_argument("target", help="folder to write to")
     options = parser.parse_args(arguments)
-    try:
-        for path, arrays in prepare(options.name, options.source, options.target):
-            print(f"{path}: {summary(arrays)}", flush=True)
-    except (PrepareError, OSError) as error:
-        print(f"prepare: {error}", file=sys.stderr)
-        return 2
-    return 0
+    for path, arrays in prepare(options.name, options.source, options.target):
+        print(f"{path}: {summary(arrays)}", flush=True)
 
 
 def summary(arrays) -> str:

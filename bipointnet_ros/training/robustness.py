@@ -22,6 +22,7 @@ from bipointnet_ros.core.config import Config
 from bipointnet_ros.core.pipeline import Pipeline
 from bipointnet_ros.dataset import Objects
 from bipointnet_ros.training import data, disturbances, run, views
+from bipointnet_ros.training.command import command
 
 
 def rows(points: np.ndarray, seed: int = 0):
@@ -76,7 +77,8 @@ def table(found) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="packed file, or the name of a shipped model")
     parser.add_argument("twin", help="run folder of the full-precision twin")
@@ -84,22 +86,17 @@ def main(arguments=None) -> int:
     parser.add_argument("--most", type=int, default=0, help="use this many of the objects, evenly taken; 0 = all")
     parser.add_argument("--out", help="markdown file to write")
     options = parser.parse_args(arguments)
-    try:
-        pipe = offline.pipeline(Config(model=options.model, threads=1))
-        twin, config = run.load(options.twin)
-        objects = data.load(options.data, pipe.model.points)
-        if config["classes"] != list(pipe.model.classes) or not set(objects.classes) <= set(pipe.model.classes):
-            raise data.DataError(f"expected the classes of {options.model} in the twin and the data, got others")
-        if options.most:
-            objects = data.select(objects, np.arange(0, len(objects), -(-len(objects) // options.most)))
-        drawn = table(measure(pipe, twin, objects, print))
-        if options.out:
-            Path(options.out).write_text(drawn)
-        print(f"{len(objects)} objects of {Path(options.data).name}\n\n{drawn}", end="")
-    except (ValueError, OSError) as error:
-        print(f"robustness: {error}", file=sys.stderr)
-        return 2
-    return 0
+    pipe = offline.pipeline(Config(model=options.model, threads=1))
+    twin, config = run.load(options.twin)
+    objects = data.load(options.data, pipe.model.points)
+    if config["classes"] != list(pipe.model.classes) or not set(objects.classes) <= set(pipe.model.classes):
+        raise data.DataError(f"expected the classes of {options.model} in the twin and the data, got others")
+    if options.most:
+        objects = data.select(objects, np.arange(0, len(objects), -(-len(objects) // options.most)))
+    drawn = table(measure(pipe, twin, objects, print))
+    if options.out:
+        Path(options.out).write_text(drawn)
+    print(f"{len(objects)} objects of {Path(options.data).name}\n\n{drawn}", end="")
 
 
 if __name__ == "__main__":

@@ -189,6 +189,9 @@ def load(folder) -> tuple[torch.nn.Module, dict]:
         if not (folder / name).is_file():
             raise data.DataError(f"expected {name} in '{folder}', found none: give the folder of a training run")
     config = json.loads((folder / "config.json").read_text())
+    lacking = [key for key in ("blueprint", "classes", "points") if key not in config]
+    if lacking:
+        raise data.DataError(f"expected {lacking[0]} in '{folder / 'config.json'}', found none: give a training run")
     recipe = config.get("recipe", {})
     kinds = recipe.get("method", "bipointnet"), recipe.get("aggregation", "ema-max")
     net = models.build(Blueprint.from_json(config["blueprint"]), *kinds)

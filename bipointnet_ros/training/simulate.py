@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 
+from bipointnet_ros.training.command import command
 from bipointnet_ros.training.prepare import class_table, summary
 from bipointnet_ros.training.raycast import cast
 from bipointnet_ros.training.room import Room
@@ -71,21 +72,17 @@ def simulate(count: int, seed: int = 0, rooms: float = ROOMS, step=lambda done, 
     }
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scans", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rooms", type=float, default=ROOMS, help="share of scans indoors")
     parser.add_argument("--out", required=True, help="NAME.npz to write")
     options = parser.parse_args(arguments)
-    try:
-        data = simulate(options.scans, options.seed, options.rooms, _progress(time.perf_counter()))
-        np.savez_compressed(options.out, **data)
-    except (ValueError, OSError) as error:
-        print(f"simulate: {error}", file=sys.stderr)
-        return 2
+    data = simulate(options.scans, options.seed, options.rooms, _progress(time.perf_counter()))
+    np.savez_compressed(options.out, **data)
     print(f"{options.out}: {summary(data | {'xyz': data['xyz_cm']})}")
-    return 0
 
 
 def _progress(began: float):

@@ -18,6 +18,7 @@ import numpy as np
 
 from bipointnet_ros.training import curve, data, layers
 from bipointnet_ros.training.binarizers import METHODS
+from bipointnet_ros.training.command import command
 from bipointnet_ros.training.prepare import every_tenth
 from bipointnet_ros.training.recipe import Recipe
 from bipointnet_ros.training.run import Run, start
@@ -67,25 +68,21 @@ def keep_freed_memory():
         mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     options = _parser().parse_args(arguments)
     recipe = recipe_of(Recipe, options)
     keep_freed_memory()
-    try:
-        train = data.load(options.train, recipe.points)
-        val = data.load(options.val, recipe.points) if options.val else None
-        if val is None and not options.no_validation:
-            held = np.isin(np.arange(len(train)), every_tenth(train.labels))
-            train, val = data.select(train, ~held), data.select(train, held)
-        run = start(options.run, train, val, recipe, {"train": options.train, "val": options.val})
-        if run.epoch < recipe.epochs:
-            minutes = f"about {run.seconds_left() / 60.0:.0f} minutes at today's speed"
-            print(f"epochs {run.epoch + 1} to {recipe.epochs}: {minutes}", file=sys.stderr)
-        finish(run)
-    except (ValueError, OSError) as error:
-        print(f"train: {error}", file=sys.stderr)
-        return 2
-    return 0
+    train = data.load(options.train, recipe.points)
+    val = data.load(options.val, recipe.points) if options.val else None
+    if val is None and not options.no_validation:
+        held = np.isin(np.arange(len(train)), every_tenth(train.labels))
+        train, val = data.select(train, ~held), data.select(train, held)
+    run = start(options.run, train, val, recipe, {"train": options.train, "val": options.val})
+    if run.epoch < recipe.epochs:
+        minutes = f"about {run.seconds_left() / 60.0:.0f} minutes at today's speed"
+        print(f"epochs {run.epoch + 1} to {recipe.epochs}: {minutes}", file=sys.stderr)
+    finish(run)
 
 
 def add_recipe(parser, recipe, kinds=None):

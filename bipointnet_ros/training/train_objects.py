@@ -24,6 +24,7 @@ from bipointnet_ros.core.aggregation import delta
 from bipointnet_ros.core.blueprint import vanilla
 from bipointnet_ros.scores import Confusion
 from bipointnet_ros.training import data, models, run, train, train_scenes
+from bipointnet_ros.training.command import command
 from bipointnet_ros.training.norm import settle
 from bipointnet_ros.training.recipe import one_cycle
 
@@ -195,18 +196,14 @@ def start(folder, files, counts, val, recipe: Recipe) -> ObjectRun:
     return fresh
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     options = _parser().parse_args(arguments)
     recipe = train.recipe_of(Recipe, options)
     torch.set_num_threads(1)
     train.keep_freed_memory()
-    try:
-        files, counts = zip(*map(train_scenes.counted, options.train))
-        train.finish(start(options.run, files, counts, options.val, recipe), options.every)
-    except (ValueError, OSError) as error:
-        print(f"train_objects: {error}", file=sys.stderr)
-        return 2
-    return 0
+    files, counts = zip(*map(train_scenes.counted, options.train))
+    train.finish(start(options.run, files, counts, options.val, recipe), options.every)
 
 
 def _parser():

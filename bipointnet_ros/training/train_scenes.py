@@ -25,6 +25,7 @@ from bipointnet_ros.evaluation import FEWEST_POINTS
 from bipointnet_ros.scores import Confusion
 from bipointnet_ros.training import data, models, paste, run, scan, scenes, train
 from bipointnet_ros.training.augmentation import augmented
+from bipointnet_ros.training.command import command
 from bipointnet_ros.training.norm import settle
 from bipointnet_ros.training.recipe import one_cycle
 from bipointnet_ros.training.teacher import divergence
@@ -178,18 +179,14 @@ def start(folder, files, counts, val, recipe: Recipe, stride: int = 1) -> SceneR
     return fresh
 
 
-def main(arguments=None) -> int:
+@command
+def main(arguments):
     options = _parser().parse_args(arguments)
     recipe = train.recipe_of(Recipe, options)
     torch.set_num_threads(1)
     train.keep_freed_memory()
-    try:
-        files, counts = zip(*map(counted, options.train))
-        train.finish(start(options.run, files, counts, options.val, recipe, options.stride), options.every)
-    except (ValueError, OSError) as error:
-        print(f"train_scenes: {error}", file=sys.stderr)
-        return 2
-    return 0
+    files, counts = zip(*map(counted, options.train))
+    train.finish(start(options.run, files, counts, options.val, recipe, options.stride), options.every)
 
 
 def counted(item: str) -> tuple[str, int]:
