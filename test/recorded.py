@@ -267,7 +267,7 @@ def _scan(recorder, rng):
     parts = [_some(rng, len(descriptors.DESCRIBED) - own), _some(rng, own)]
     wanted = np.concatenate(parts)
     tables = [np.zeros((n, part.max() + 1), np.float32) for n, part in zip((len(cube) - 1, voxels), parts)]
-    sizes = np.array([0.2, 0.8, *(run.low * 0.2)], np.float32)
+    sizes = np.array([0.2, 0.8, *(run.low * 0.2), *rng.choice([0.0, 0.4], 2)], np.float32)
     where = [run.voxel, block, pillar, column, cube, run.column_xy, np.array([9, 3], np.int32), sizes, wanted]
     recorder.record("describe", [mean, *where, *tables], [10, 11])
 

@@ -29,12 +29,15 @@ class Cells:
     low: np.ndarray
 
 
-def build(xyz: np.ndarray, grid: Grid, backend=None) -> Cells:
-    """Cells of the finite points xyz (N, 3) float32 [m], N >= 1; the backend (core/kernels.py) changes speed only."""
+def build(xyz: np.ndarray, grid: Grid, backend=None, shift=(0, 0)) -> Cells:
+    """Cells of the finite points xyz (N, 3) float32 [m], N >= 1; the backend (core/kernels.py) changes speed only.
+
+    shift: by how many voxels the borders of the cells are moved along x and y; the voxels stay.
+    """
     share = np.float32(1.0 / grid.voxel)
     index = [np.floor(np.clip(axis, -REACH, REACH) * share).astype(np.int32) for axis in xyz.T]  # axis by axis is fast
     low = np.array([axis.min() for axis in index])
-    low[:2] -= low[:2] % grid.cells[-1]  # pillars keep their place in the world
+    low[:2] -= (low[:2] - shift) % grid.cells[-1]  # pillars keep their place in the world
     for axis, least in zip(index, low):
         axis -= least
     key, radix = _key(index, grid.cells)

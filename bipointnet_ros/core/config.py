@@ -61,6 +61,15 @@ class Config:
     points: int = _parameter(
         0, "how many points the network sees; 0 = as the model was trained", low=0, high=1_000_000, live=True
     )
+    second_look: float = _parameter(
+        -1.0,
+        "segmentation: share of a scan's voxels, the most doubtful, which the network sees again in cells moved by "
+        "half; its answers are averaged. 0 = none, over 1 = a third and a fourth look, -1 = a third of the scan, and more of "
+        "a small one",
+        low=-1.0,
+        high=3.0,
+        live=True,
+    )
     range_min: float = _parameter(
         0.5, "nearer points are answered with label 0", unit="m", low=0.0, high=1000.0, live=True
     )

@@ -41,11 +41,12 @@ def describe(mean, size, levels, place, ratios, sizes) -> dict[str, np.ndarray]:
     """``DESCRIBED`` of rows mean (n, 4) float32, x y z and height over the ground [m], each of size (n,) points.
 
     levels: starts of blocks, pillars, columns, cubes; place (C, 2): of columns, ``ratios`` of which are as wide as a
-    block and a pillar; sizes: edge of a voxel and of a column, x and y of the columns' place 0, 0 [m].
+    block and a pillar; sizes: edge of a voxel and of a column, x and y of the columns' place 0, 0 and of the corner of
+    a column next to the origin [m].
     """
     x, y, z, height = mean.T
     block, pillar, column, cube = levels
-    voxel, edge, *low = (float(np.float32(v)) for v in sizes)
+    voxel, edge, *low = (float(np.float32(v)) for v in sizes[:4])
     of_block, of_pillar = (
         place[np.searchsorted(column, starts[:-1], "right") - 1] // ratio for starts, ratio in zip(levels, ratios)
     )
@@ -64,10 +65,10 @@ def describe(mean, size, levels, place, ratios, sizes) -> dict[str, np.ndarray]:
     }
     out = {f"{cell}_{key}": value for cell, values in cells.items() for key, value in values.items()}
     out |= {f"{cell}_above": above(height, starts) for cell, starts in zip(("block", "pillar", "column"), levels)}
-    return out | _of_rows(x, y, z, height, np.float32(edge), size)
+    return out | _of_rows(x, y, z, height, np.float32(edge), sizes[4:], size)
 
 
-def _of_rows(x, y, z, height, edge, size) -> dict[str, np.ndarray]:
+def _of_rows(x, y, z, height, edge, corner, size) -> dict[str, np.ndarray]:
     distance = np.sqrt(x.astype(np.float64) ** 2 + y.astype(np.float64) ** 2)
     out = {
         "height": np.clip(height, -1.0, HIGH) / 4.0 - 1.0,
@@ -75,7 +76,7 @@ def _of_rows(x, y, z, height, edge, size) -> dict[str, np.ndarray]:
         "range": log(np.maximum(distance, 1.0)).astype(np.float32) / 2.5 - 1.0,
         "density": log(size).astype(np.float32) / 2.0 - 0.5,
     }
-    for axis, v in zip("xyz", (x, y, z)):
+    for axis, v in zip("xyz", (x - corner[0], y - corner[1], z)):
         out[f"inside_{axis}"] = np.floor(v / edge) * -2.0 + v * (2.0 / edge) - 1.0
     return out
 

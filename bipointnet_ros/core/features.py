@@ -32,17 +32,33 @@ class Shared:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """What is known of n rows wherever the cells lie: mean (n, 4) float32 of each row's points, x y z and height over
+    the ground [m]; size (n,) int32, how many they are; strength (n,) float32, the rank of its intensity, or None.
+    """
+
+    mean: np.ndarray
+    size: np.ndarray
+    strength: np.ndarray | None
+
+    def take(self, order) -> Rows:
+        strength = None if self.strength is None else self.strength.take(order)
+        return Rows(self.mean.take(order, axis=0), self.size.take(order), strength)
+
+
+@dataclass(frozen=True)
 class Scene:
     """One cloud of N points as the network sees it: n rows, one per sampling voxel.
 
     shared: the first inputs, by finest cell, or None; own (n, F) float32: the others, by row; offsets: per scale
-    (S_k + 1,) int32, nested cells as runs of rows; index (n,) int32: a point of each row; answer (N,) int32: the row
-    that answers each point; height (N,) float32 [m] over the ground.
+    (S_k + 1,) int32, nested cells as runs of rows; rows: the rows themselves; index (n,) int32: a point of each row;
+    answer (N,) int32: the row that answers each point; height (N,) float32 [m] over the ground.
     """
 
     shared: Shared | None
     own: np.ndarray
     offsets: tuple[np.ndarray, ...]
+    rows: Rows
     index: np.ndarray
     answer: np.ndarray
     height: np.ndarray
@@ -50,9 +66,7 @@ class Scene:
     @property
     def features(self) -> np.ndarray:
         """(n, F) float32, all inputs of each row."""
-        if self.shared is None:
-            return self.own
-        return np.concatenate([np.repeat(self.shared.values, np.diff(self.offsets[0]), axis=0), self.own], axis=1)
+        return _all(self.shared, self.own, self.offsets[0])
 
 
 @functools.cache
@@ -83,48 +97,46 @@ def scene(xyz: np.ndarray, intensity, grid: Grid, inputs, backend=None) -> Scene
     mean = np.empty((n, 4), np.float32)
     backend.means(np.ascontiguousarray(xyz), order, floor, run.voxel[run.column], run.voxel, height, answer, mean)
     index = order[run.voxel[:-1]]
-    rows = _Rows(run, mean, grid)
-    shared, own = rows.inputs(ordered(inputs), intensity, index, backend)
-    found = Scene(shared, own, rows.offsets, index, answer, height)
-    if ordered(inputs) == tuple(inputs):
-        return found
-    place = [ordered(inputs).index(name) for name in inputs]
-    return Scene(None, np.ascontiguousarray(found.features[:, place]), rows.offsets, index, answer, height)
+    strength = rank(intensity, index, backend) if "intensity" in inputs else None
+    rows = Rows(mean, np.diff(run.voxel), strength)
+    return Scene(*described(rows, run, grid, inputs, backend), run.scales, rows, index, answer, height)
 
 
-class _Rows:
-    """The inputs of every voxel of one cloud; a voxel's place and height, mean (n, 4), are the means of its points'."""
+def described(rows: Rows, run: cells.Cells, grid: Grid, inputs, backend) -> tuple[Shared | None, np.ndarray]:
+    """Inputs of rows that are the voxels of ``run``, in its order: what they share, or None, and their own (n, F)."""
+    names = ordered(inputs)
+    own = [name for name in names if level(name) == len(LEVELS) - 1]
+    wide = names[: len(names) - len(own)]
+    cube, pillar, block = (run.scales[min(k, len(run.scales) - 1)] for k in range(3))
+    levels = block, pillar, run.column, cube
+    values = np.empty((len(cube) - 1, len(wide)), np.float32)
+    alone = np.empty((len(rows.mean), len(own)), np.float32)
+    wanted = [wide.index(name) if name in wide else own.index(name) if name in own else -1 for name in DESCRIBED]
+    scales, corner = grid.cells, run.low % grid.cells[0]
+    sizes = np.array([1, scales[0], *run.low, *corner]) * grid.voxel
+    ratios = np.array([scales[min(k, len(scales) - 1)] // scales[0] for k in (2, 1)], np.int32)
+    starts = np.concatenate([[0], np.cumsum(rows.size)]).astype(np.int32)
+    where = (starts, *levels, run.column_xy, ratios)
+    backend.describe(rows.mean, *where, sizes.astype(np.float32), np.array(wanted, np.int32), values, alone)
+    if "intensity" in own:
+        alone[:, own.index("intensity")] = rows.strength
+    shared = _shared(wide, values, levels) if wide else None
+    if names == tuple(inputs):
+        return shared, alone
+    return None, np.ascontiguousarray(_all(shared, alone, cube)[:, [names.index(name) for name in inputs]])
 
-    def __init__(self, run: cells.Cells, mean: np.ndarray, grid: Grid):
-        self.run, self.mean, self.grid = run, mean, grid
-        self.offsets = run.scales
-        cube, pillar, block = (run.scales[min(k, len(run.scales) - 1)] for k in range(3))
-        self.levels = block, pillar, run.column, cube
 
-    def inputs(self, names, intensity, index, backend):
-        """The inputs of that order by level: what rows share, or None, and their own (n, F)."""
-        own = [name for name in names if level(name) == len(LEVELS) - 1]
-        wide = names[: len(names) - len(own)]
-        values = np.empty((len(self.offsets[0]) - 1, len(wide)), np.float32)
-        rows = np.empty((len(self.mean), len(own)), np.float32)
-        wanted = [wide.index(name) if name in wide else own.index(name) if name in own else -1 for name in DESCRIBED]
-        voxel, edge = self.grid.voxel, self.grid.voxel * self.grid.cells[0]
-        sizes = np.array([voxel, edge, *(self.run.low * voxel)], np.float32)
-        scales = self.grid.cells
-        ratios = np.array([scales[min(k, len(scales) - 1)] // scales[0] for k in (2, 1)], np.int32)
-        where = (self.run.voxel, *self.levels, self.run.column_xy, ratios)
-        backend.describe(self.mean, *where, sizes, np.array(wanted, np.int32), values, rows)
-        if "intensity" in own:
-            rows[:, own.index("intensity")] = rank(intensity, index, backend)
-        return (self._shared(wide, values) if wide else None), rows
+def _all(shared, own, cube) -> np.ndarray:
+    """(n, F): what the rows of a finest cell share, and their own."""
+    return own if shared is None else np.concatenate([np.repeat(shared.values, np.diff(cube), axis=0), own], axis=1)
 
-    def _shared(self, names, values) -> Shared:
-        used = sorted({level(name) for name in names})
-        kept = np.full(len(values), len(used) - 1, np.uint8)
-        cube = self.offsets[0]
-        for k in reversed(used[:-1]):
-            kept[np.searchsorted(cube, self.levels[k][:-1])] = used.index(k)
-        return Shared(values, kept, np.cumsum([sum(level(n) == k for n in names) for k in used]).astype(np.int32))
+
+def _shared(names, values, levels) -> Shared:
+    used = sorted({level(name) for name in names})
+    kept = np.full(len(values), len(used) - 1, np.uint8)
+    for k in reversed(used[:-1]):
+        kept[np.searchsorted(levels[-1], levels[k][:-1])] = used.index(k)
+    return Shared(values, kept, np.cumsum([sum(level(n) == k for n in names) for k in used]).astype(np.int32))
 
 
 def rank(intensity, rows, backend=None) -> np.ndarray:

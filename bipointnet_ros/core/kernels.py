@@ -237,7 +237,7 @@ class Native:
         columns = len(column) - 1
         _check("place", place, np.int32, (columns, 2))
         _check("ratios", ratios, np.int32, (2,))
-        _check("sizes", sizes, np.float32, (4,))
+        _check("sizes", sizes, np.float32, (6,))
         _check("wanted", wanted, np.int32, (len(DESCRIBED),))
         _check("shared", shared, np.float32, (len(cube) - 1, None))
         _check("own", own, np.float32, (n, None))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bipointnet_ros.core import crops, features, ground, kernels, model_file, points, segments
+from bipointnet_ros.core import crops, features, ground, kernels, looks, model_file, points, segments
 from bipointnet_ros.core.blueprint import SEGMENTATION
 from bipointnet_ros.core.config import Config
 from bipointnet_ros.core.network import Network
@@ -98,8 +98,10 @@ class Pipeline:
         cloud = xyz if seen is None else xyz[seen]
         scene = features.scene(cloud, strength, blueprint.grid, blueprint.inputs, self._network.backend)
         watch("features")
-        label, confidence = self._best(self._network.segment(scene.own, scene.offsets, scene.shared))
+        logits = self._network.segment(scene.own, scene.offsets, scene.shared)
         watch("network")
+        label, confidence = self._best(self._looked_again(scene, cloud, logits))
+        watch("second look")
         row, height = scene.answer, scene.height
         if seen is not None:
             near = points.answers(xyz, seen, blueprint.grid.voxel, backend=self._network.backend)
@@ -111,6 +113,21 @@ class Pipeline:
         instance, objects = segments.objects(*answer, self._network.backend, chances)
         watch("objects")
         return _Answer(label, instance, confidence, objects, len(scene.own), ground.up(xyz, height))
+
+    def _looked_again(self, scene, xyz, logits) -> np.ndarray:
+        """(n, K) logits of the scene's rows, their mean over the looks that ``second_look`` affords."""
+        blueprint, share = self.model.blueprint, looks.afforded(self.config.second_look, len(logits))
+        if share == 0.0:
+            return logits
+        total, seen = logits.copy(), np.ones((len(logits), 1), np.float32)  # the network writes over its logits
+        doubt = looks.doubt(logits)
+        for shift, part in looks.further(share, blueprint.grid):
+            rows = looks.doubtful(scene.offsets[-1], doubt, part)
+            if len(rows):
+                look = looks.again(scene, xyz, rows, blueprint.grid, blueprint.inputs, shift, self._network.backend)
+                total[look.row] += self._network.segment(look.own, look.offsets, look.shared)
+                seen[look.row] += 1.0
+        return total / seen
 
     def chances(self, clouds) -> list[dict[str, float]]:
         """Name -> probability of each cluster (n, 3) float32 [m], z up, by the classifier of objects, in one call.

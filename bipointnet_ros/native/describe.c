@@ -214,7 +214,7 @@ struct level {
 
 struct scan {
     const float *mean;
-    float edge, low[2];
+    float edge, low[2], corner[3];
     double voxel;
     struct level block, pillar, column;
 };
@@ -284,8 +284,10 @@ static void own_inputs(const struct scan *scan, int32_t i, int32_t size, const f
     out[1] = clipped(height, -0.5f, 1.5f) - 0.5f;
     if (wanted[2] >= 0)
         out[2] = (float)log_of(distance > 1.0 ? distance : 1.0) / 2.5f - 1.0f;
-    for (int axis = 0; axis < 3; axis++)
-        out[3 + axis] = floor_of(row[axis] / scan->edge) * -2.0f + row[axis] * twice - 1.0f;
+    for (int axis = 0; axis < 3; axis++) {
+        float at = row[axis] - scan->corner[axis];
+        out[3 + axis] = floor_of(at / scan->edge) * -2.0f + at * twice - 1.0f;
+    }
     if (wanted[6] >= 0)
         out[6] = (float)log_of(size) / 2.0f - 0.5f;
     for (int k = 0; k < 3; k++)
@@ -351,7 +353,8 @@ void bpn_describe(const float *mean, const int32_t *voxel, int32_t V, const int3
                   const int32_t *place, const int32_t *ratios, const float *sizes, void *scratch, int32_t bits,
                   const int32_t *wanted, float *shared, int32_t G, float *own, int32_t F)
 {
-    struct scan scan = {.mean = mean, .voxel = sizes[0], .edge = sizes[1], .low = {sizes[2], sizes[3]}};
+    struct scan scan = {.mean = mean, .voxel = sizes[0], .edge = sizes[1], .low = {sizes[2], sizes[3]},
+                        .corner = {sizes[4], sizes[5], 0.0f}};
     char *free = scratch;
     survey(&scan.block, &scan, block, B, ratios[0], column, place, bits, &free);
     survey(&scan.pillar, &scan, pillar, P, ratios[1], column, place, bits, &free);

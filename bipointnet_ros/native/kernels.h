@@ -93,8 +93,8 @@ struct bpn_backend {
                   const int32_t *voxel, int32_t V, float *height, int32_t *answer, float *mean);
 
     /* The inputs of core/descriptors.py of the rows mean (V, 4) of nested cells, starts each; place (C, 2) of columns,
-     * ratios (2) of which are as wide as a block and a pillar; sizes: edge of a voxel and of a column, x and y of place
-     * 0 0. wanted (67): the column of each input in shared (S, G), a row for each cube, or, of the last ten, in own
+     * ratios (2) of which are as wide as a block and a pillar; sizes (6): edge of a voxel and of a column, x and y of
+     * place 0 0 and of the column's corner nearest 0 0. wanted (67): the column of each input in shared (S, G), a row for each cube, or, of the last ten, in own
      * (V, F); -1 = not wanted. scratch: 12 (C + P + B) + 2 << bits doubles, 2^bits > C. */
     void (*describe)(const float *mean, const int32_t *voxel, int32_t V, const int32_t *block, int32_t B,
                      const int32_t *pillar, int32_t P, const int32_t *column, int32_t C, const int32_t *cube, int32_t S,
