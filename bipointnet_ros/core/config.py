@@ -64,7 +64,7 @@ class Config:
     second_look: float = _parameter(
         -1.0,
         "segmentation: share of a scan's voxels, the most doubtful, which the network sees again in cells moved by "
-        "half; its answers are averaged. 0 = none, over 1 = a third and a fourth look, -1 = a third of the scan, and more of "
+        "half; its answers are averaged. 0 = none, over 1 = a third and a fourth look, -1 = a third of the scan, more of "
         "a small one",
         low=-1.0,
         high=3.0,
