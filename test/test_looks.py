@@ -1,4 +1,4 @@
-"""A second look: the rows of a scene in moved cells, which of them, and the mean of the answers."""
+"""Further looks: the rows of a scene in moved cells, which of them, and the mean of the answers."""
 
 from dataclasses import replace
 
@@ -42,19 +42,21 @@ def test_rows_look_as_those_of_the_cloud_moved_the_other_way(inputs):
         assert (look.row != np.arange(len(look.row))).any()
 
 
-def test_a_shift_is_about_half_a_cell_of_every_scale():
-    for edges, wanted in (((4, 12, 36), 18), ((4, 8), 2), ((1,), 0), ((6,), 3), ((3, 9), 4), ((2, 6, 18, 54), 27)):
+def test_shifts_differ_and_the_first_are_about_half_a_cell_of_every_scale():
+    for edges, half in (((4, 12, 36), 18), ((4, 8), 2), ((6,), 3), ((3, 9), 4), ((2, 6, 18, 54), 27)):
         shifts = [shift for shift, _ in looks.further(looks.MOST, Grid(0.2, edges))]
-        assert shifts == [(wanted, wanted), (wanted, 0), (0, wanted)], edges
-        assert all(edge / 4 <= wanted % edge <= 3 * edge / 4 for edge in edges if edge > 1)
+        assert shifts[:3] == [(half, half), (half, 0), (0, half)] and len({*shifts, (0, 0)}) == looks.MOST + 1, edges
+        assert all(edge / 4 <= half % edge <= 3 * edge / 4 for edge in edges)
+    shifts = [shift for shift, _ in looks.further(looks.MOST, GRID)]
+    assert {x % 4 for x, _ in shifts} == {0, 1, 2, 3}  # every place of a voxel in its cube
 
 
 def test_parts_of_looks_add_up_to_the_share():
-    for share in (0.0, 0.33, 1.0, 1.5, 3.0):
+    for share in (0.0, 0.33, 1.0, 1.5, 7.0):
         parts = [part for _, part in looks.further(share, GRID)]
         assert sum(parts) == pytest.approx(share) and all(0.0 < part <= 1.0 for part in parts)
     assert looks.afforded(0.4, 5) == 0.4 and looks.afforded(0.0, 5) == 0.0
-    few, some, many = (looks.afforded(-1.0, rows) for rows in (10, 8_000, 10**6))
+    few, some, many = (looks.afforded(-1.0, rows) for rows in (10, 16_000, 10**6))
     assert few == looks.MOST and some == pytest.approx(1.0) and 0.0 < many < 0.5
 
 
@@ -73,7 +75,7 @@ def test_an_answer_is_the_mean_of_its_looks(tmp_path):
     path = tmp_path / "m.safetensors"
     model_file.write(path, fabricate.model(SEGMENTER, seed=7))
     xyz = street(n=3000)[0]
-    pipes = [Pipeline(Config(model=str(path), threads=1, second_look=share)) for share in (0.0, 1.0, 0.5)]
+    pipes = [Pipeline(Config(model=str(path), threads=1, further_looks=share)) for share in (0.0, 1.0, 0.5)]
     once, twice, partly = (pipe.process(xyz) for pipe in pipes)
     network, grid = pipes[0]._network, pipes[0].model.blueprint.grid
     inputs = pipes[0].model.blueprint.inputs
@@ -87,4 +89,4 @@ def test_an_answer_is_the_mean_of_its_looks(tmp_path):
     label = ((first + second) / 2.0).argmax(1)[scene.answer] + 1
     assert (twice.label[once.label > 0] == label).all() and (twice.label != once.label).any()
     assert 0 < (partly.label != once.label).sum() < (twice.label != once.label).sum()
-    assert "second look" in twice.stages
+    assert "further looks" in twice.stages

@@ -61,13 +61,13 @@ class Config:
     points: int = _parameter(
         0, "how many points the network sees; 0 = as the model was trained", low=0, high=1_000_000, live=True
     )
-    second_look: float = _parameter(
+    further_looks: float = _parameter(
         -1.0,
-        "segmentation: share of a scan's voxels, the most doubtful, which the network sees again in cells moved by "
-        "half; its answers are averaged. 0 = none, over 1 = a third and a fourth look, -1 = a third of the scan, more of "
-        "a small one",
+        "segmentation: how often the network sees a scan's voxels again, the most doubtful first, in cells that lie "
+        "elsewhere; its answers are averaged. 0 = never, 0.33 = a third of them once, -1 = a third, of a small scan "
+        "as many as a large one has",
         low=-1.0,
-        high=3.0,
+        high=7.0,
         live=True,
     )
     range_min: float = _parameter(

@@ -1,7 +1,7 @@
-"""A second look at a scene: its rows again, in cells whose borders lie elsewhere, where the first look left doubt.
+"""Further looks at a scene: its rows again, in cells whose borders lie elsewhere, where the first look left doubt.
 
 What the network makes of a row depends on where the borders of its cells happen to cut the things around. The mean of
-the logits of several looks depends on it less (docs/lidar.md, "The second look"). The rows stay, so ground, heights and
+the logits of several looks depends on it less (docs/lidar.md, "Further looks"). The rows stay, so ground, heights and
 means are computed once.
 """
 
@@ -14,10 +14,10 @@ import numpy as np
 from bipointnet_ros.core import cells, features
 from bipointnet_ros.core.blueprint import Grid
 
-MOST = 3  # further looks
-_SHARE = 0.33  # of the rows of a large scan: a fifth more time for most of what a whole second look brings
+MOST = 7
+_SHARE = 0.33  # of the rows of a large scan
 _NEARLY = 1.0  # difference of logits: a third as likely
-_ROWS = 16_000  # that a small scan is worth in all looks together
+_ROWS = 32_000  # that a small scan is worth in all looks together: what a scan of 64 beams has
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,13 @@ def afforded(share: float, rows: int) -> float:
 def further(share: float, grid: Grid):
     """Yield (shift, part) of the further looks that ``share`` of a scene's rows, 0..MOST, pays for.
 
-    shift: of the cells' borders along x and y [voxels]; part: of the rows, in 0..1, that the look may see.
+    shift: of the cells' borders along x and y [voxels], by halves and quarters of their edge; part: of the rows, in
+    0..1, that the look may see.
     """
     half = _half(grid.cells)
-    for k, shift in enumerate(((half, half), (half, 0), (0, half))):
+    one, three = half // 2, half // 2 + half
+    shifts = ((half, half), (half, 0), (0, half), (one, one), (three, three), (three, one), (one, three))
+    for k, shift in enumerate(shifts):
         if share > k:
             yield shift, min(share - k, 1.0)
 

@@ -101,7 +101,7 @@ class Pipeline:
         logits = self._network.segment(scene.own, scene.offsets, scene.shared)
         watch("network")
         label, confidence = self._best(self._looked_again(scene, cloud, logits))
-        watch("second look")
+        watch("further looks")
         row, height = scene.answer, scene.height
         if seen is not None:
             near = points.answers(xyz, seen, blueprint.grid.voxel, backend=self._network.backend)
@@ -115,8 +115,8 @@ class Pipeline:
         return _Answer(label, instance, confidence, objects, len(scene.own), ground.up(xyz, height))
 
     def _looked_again(self, scene, xyz, logits) -> np.ndarray:
-        """(n, K) logits of the scene's rows, their mean over the looks that ``second_look`` affords."""
-        blueprint, share = self.model.blueprint, looks.afforded(self.config.second_look, len(logits))
+        """(n, K) logits of the scene's rows, their mean over the looks that ``further_looks`` affords."""
+        blueprint, share = self.model.blueprint, looks.afforded(self.config.further_looks, len(logits))
         if share == 0.0:
             return logits
         total, seen = logits.copy(), np.ones((len(logits), 1), np.float32)  # the network writes over its logits
