@@ -89,4 +89,4 @@ def test_an_answer_is_the_mean_of_its_looks(tmp_path):
     label = ((first + second) / 2.0).argmax(1)[scene.answer] + 1
     assert (twice.label[once.label > 0] == label).all() and (twice.label != once.label).any()
     assert 0 < (partly.label != once.label).sum() < (twice.label != once.label).sum()
-    assert "further looks" in twice.stages
+    assert "further_looks" in twice.stages

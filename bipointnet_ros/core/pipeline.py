@@ -101,7 +101,7 @@ class Pipeline:
         logits = self._network.segment(scene.own, scene.offsets, scene.shared)
         watch("network")
         label, confidence = self._best(self._looked_again(scene, cloud, logits))
-        watch("further looks")
+        watch("further_looks")
         row, height = scene.answer, scene.height
         if seen is not None:
             near = points.answers(xyz, seen, blueprint.grid.voxel, backend=self._network.backend)
