@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every stage of one scan on one core: bytes of a PointCloud2 in, bytes of the labelled cloud and of the markers out.
 
-    python benchmarks/pipeline.py [--model lidar] [--rounds 5] [--cpu]
+    python benchmarks/pipeline.py [--model lidar] [--rounds 5] [--looks -1] [--cpu]
 
 The scans are those of the demo's drive, about 106,000 points each. Bytes are CDR, as DDS carries them, where rclpy is
 installed; nothing is sent.
@@ -76,12 +76,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="lidar")
     parser.add_argument("--rounds", type=int, default=5, help="times through the drive (5)")
+    parser.add_argument("--looks", type=float, default=Config.further_looks, help="the parameter further_looks")
     parser.add_argument("--cpu", action="store_true", help="time of this thread alone, for a machine that is shared")
     options = parser.parse_args()
     if options.cpu:
         time.perf_counter = time.thread_time  # which the pipeline's own stages read, too
     data = dataset.read(ROOT / "demo" / "drive" / "pandaset_002_44-55.npz")
-    pipe, tracker = Pipeline(Config(model=options.model, threads=1)), Tracker()
+    pipe, tracker = Pipeline(Config(model=options.model, threads=1, further_looks=options.looks)), Tracker()
     palette, rows, sizes, faults = colours(pipe.model.classes), [], [], []
     for n in range(options.rounds * len(data) + 1):  # the first one pays for first touches
         xyz, intensity, _ = data.scan(n % len(data))

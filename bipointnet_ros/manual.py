@@ -24,7 +24,7 @@ USES = {
     ),
     "vlp16_raspberry_pi": (
         "16 beams on a Raspberry Pi 4 or 5: one core is left to ROS and to the driver",
-        {"range_max": 60.0, "max_rate": 5.0, "threads": 3, "further_looks": 0.33},
+        {"range_max": 60.0, "max_rate": 5.0, "threads": 3, "further_looks": 0.25},
     ),
 }
 

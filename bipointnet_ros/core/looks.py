@@ -15,7 +15,7 @@ from bipointnet_ros.core import cells, features
 from bipointnet_ros.core.blueprint import Grid
 
 MOST = 7
-_SHARE = 0.33  # of the rows of a large scan
+_SHARE = 0.25  # of the rows of a large scan: keeps 100,000 points under a tenth of a second on one core
 _NEARLY = 1.0  # difference of logits: a third as likely
 _ROWS = 32_000  # that a small scan is worth in all looks together: what a scan of 64 beams has
 

@@ -125,7 +125,8 @@ class Pipeline:
             rows = looks.doubtful(scene.offsets[-1], doubt, part)
             if len(rows):
                 look = looks.again(scene, xyz, rows, blueprint.grid, blueprint.inputs, shift, self._network.backend)
-                total[look.row] += self._network.segment(look.own, look.offsets, look.shared)
+                answer = self._network.segment(look.own, look.offsets, look.shared)
+                total[look.row] = total.take(look.row, axis=0) + answer
                 seen[look.row] += 1.0
         return total / seen
 
