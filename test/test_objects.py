@@ -184,13 +184,14 @@ def naming(tmp_path, request):
     return str(segmenter(tmp_path / "naming.safetensors", own))
 
 
-def test_the_pipeline_names_all_clusters_in_one_call(naming, monkeypatch):
+def test_the_pipeline_names_all_clusters_together(naming, monkeypatch):
     pipe = Pipeline(Config(model=naming, threads=1))
     clouds = list(things(np.random.default_rng(0), (4, 2, 1.5), 5))
     given = pipe.chances(clouds)
     assert [set(one) for one in given] == [set(crops.NAMES)] * 5
     assert all(sum(one.values()) == pytest.approx(1.0) for one in given)
     assert given[3] == pytest.approx(pipe.chances(clouds[3:4])[0])
+    assert given[3] == pytest.approx(pipe.chances([clouds[3] * np.float32([-1, -1, 1])])[0])  # seen both ways
     rng = np.random.default_rng(0)
     scan = np.concatenate([rng.uniform(-20, 20, (4000, 3)) * (1, 1, 0), *(c + (9, 9, 1) for c in clouds)])
     calls = []

@@ -43,6 +43,12 @@ def rows(clouds, count: int, inputs=INPUTS) -> np.ndarray:
     return out
 
 
+def turned(rows: np.ndarray) -> np.ndarray:
+    """The same clusters with the other end of their axis ahead; in place."""
+    np.negative(rows[..., :2], out=rows[..., :2])
+    return rows
+
+
 def _aligned(axes, start, size) -> tuple[np.ndarray, np.ndarray]:
     """Turn the clusters (3, M) in place, longest axis along x; their lowest and highest corners (3, B) [m]."""
     x, y = (axis - np.repeat(np.add.reduceat(axis, start) / size.astype(np.float32), size) for axis in axes[:2])
