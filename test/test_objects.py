@@ -184,7 +184,7 @@ def naming(tmp_path, request):
     return str(segmenter(tmp_path / "naming.safetensors", own))
 
 
-def test_the_pipeline_names_all_clusters_together(naming, monkeypatch):
+def test_the_pipeline_names_all_clusters_in_one_call(naming, monkeypatch):
     pipe = Pipeline(Config(model=naming, threads=1))
     clouds = list(things(np.random.default_rng(0), (4, 2, 1.5), 5))
     given = pipe.chances(clouds)

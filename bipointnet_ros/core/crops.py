@@ -44,8 +44,9 @@ def rows(clouds, count: int, inputs=INPUTS) -> np.ndarray:
 
 
 def turned(rows: np.ndarray) -> np.ndarray:
-    """The same clusters with the other end of their axis ahead; in place."""
-    np.negative(rows[..., :2], out=rows[..., :2])
+    """The same clusters with the other end of their axis ahead."""
+    rows = rows.copy()
+    rows[..., :2] *= -1.0
     return rows
 
 
