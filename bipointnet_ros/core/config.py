@@ -64,8 +64,8 @@ class Config:
     further_looks: float = _parameter(
         -1.0,
         "segmentation: how often the network sees a scan's voxels again, the most doubtful first, in cells that lie "
-        "elsewhere; its answers are averaged. 0 = never, 0.25 = a quarter once, -1 = a quarter, and of a small scan "
-        "as many as a large one has",
+        "elsewhere; its answers are averaged. 0 = never, 0.25 = a quarter once, -1 = of a small scan as many as a "
+        "large one has",
         low=-1.0,
         high=7.0,
         live=True,

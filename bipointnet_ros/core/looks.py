@@ -15,9 +15,8 @@ from bipointnet_ros.core import cells, features
 from bipointnet_ros.core.blueprint import Grid
 
 MOST = 7
-_SHARE = 0.25  # of the rows of a large scan: keeps 100,000 points under a tenth of a second on one core
 _NEARLY = 1.0  # difference of logits: a third as likely
-_ROWS = 32_000  # that a small scan is worth in all looks together: what a scan of 64 beams has
+_ROWS = 32_000  # that all looks together see by default: what a scan of 64 beams has, which is seen once
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Look:
 
 def afforded(share: float, rows: int) -> float:
     """The share of a scene's rows that is seen again, 0..MOST: as asked for, or, under 0, what is worth its time."""
-    return min(max(_SHARE, _ROWS / rows - 1.0), MOST) if share < 0.0 else share
+    return min(max(_ROWS / rows - 1.0, 0.0), MOST) if share < 0.0 else share
 
 
 def further(share: float, grid: Grid):
