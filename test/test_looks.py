@@ -27,7 +27,7 @@ def test_rows_look_as_those_of_the_cloud_moved_the_other_way(inputs):
         look = looks.again(scene, xyz, np.arange(len(scene.own)), GRID, inputs, shift, backend)
         away = xyz - np.float32([shift[0] * 0.25, shift[1] * 0.25, 0.0])
         run = cells.build(away, GRID, backend)
-        rows = features.Rows(scene.rows.mean[look.row], scene.rows.size[look.row], scene.rows.strength[look.row])
+        rows = scene.rows.take(look.row)
         assert (scene.index[look.row] == run.order[run.voxel[:-1]]).all() and (rows.size == np.diff(run.voxel)).all()
         assert all((a == b).all() for a, b in zip(look.offsets, run.scales))
         rows.mean[:, :2] -= np.float32(shift) * np.float32(0.25)
@@ -86,7 +86,9 @@ def test_an_answer_is_the_mean_of_its_looks(tmp_path):
     look = looks.again(scene, seen, np.arange(len(first)), grid, inputs, shift, network.backend)
     second = np.empty_like(first)
     second[look.row] = network.segment(look.own, look.offsets, look.shared)
-    label = ((first + second) / 2.0).argmax(1)[scene.answer] + 1
-    assert (twice.label[once.label > 0] == label).all() and (twice.label != once.label).any()
+    power = np.exp((first + second) / 2.0)
+    label, sure = power.argmax(1) + 1, power.max(1) / power.sum(1)
+    assert (twice.label[once.label > 0] == label[scene.answer]).all() and (twice.label != once.label).any()
+    np.testing.assert_allclose(twice.confidence[once.label > 0], sure[scene.answer], rtol=1e-4)
     assert 0 < (partly.label != once.label).sum() < (twice.label != once.label).sum()
     assert "further_looks" in twice.stages
