@@ -7,11 +7,12 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bipointnet_ros import bench, dataset, evaluation, offline, wording
 from bipointnet_ros.arrays import FileError
-from bipointnet_ros.core.config import Config, ConfigError
+from bipointnet_ros.core.config import Config, ConfigError, assigned
 from bipointnet_ros.core.kernels import BackendError
 from bipointnet_ros.core.model_file import ModelFileError
 from bipointnet_ros.core.pipeline import CloudError
@@ -77,12 +78,20 @@ def _parser() -> _Parser:
         metavar="F.npz",
         help='objects or scenes (docs/lidar.md, "Your own scans"); a table each',
     )
+    evaluate.add_argument("--no-intensity", action="store_true", help="as of a sensor that measures none")
     evaluate.set_defaults(run=_evaluate)
     for command in (label, show, evaluate):
         command.add_argument(
             "--model", default=defaults.model, help=f"path or name of a shipped model ({defaults.model})"
         )
         command.add_argument("--backend", default=defaults.backend, help=f"kernels to use ({defaults.backend})")
+        command.add_argument(
+            *("-p", "--param"),
+            action="append",
+            default=[],
+            metavar="NAME:=VALUE",
+            help="a parameter of the node (docs/parameters.md), as -p gravity_pitch:=0.1; may be repeated",
+        )
     for command in (label, evaluate):
         command.add_argument("--json", action="store_true", help="print JSON only")
     info = commands.add_parser("info", help="what a packed model holds")
@@ -95,8 +104,14 @@ def _parser() -> _Parser:
     return parser
 
 
+def _config(options, **defaults) -> Config:
+    """What the options ask for; ConfigError."""
+    config = Config(model=options.model, backend=options.backend, **defaults)
+    return config.replace(**{name: value for text in options.param for name, value in assigned(text).items()})
+
+
 def _label(options) -> int:
-    pipe = offline.pipeline(Config(model=options.model, backend=options.backend))
+    pipe = offline.pipeline(_config(options))
     for one in _labelled(pipe, options):
         summary = wording.summary(one, pipe.model.classes)
         print(json.dumps(summary) if options.json else wording.sentence(summary), flush=True)
@@ -118,7 +133,7 @@ def _not_copied(topics) -> None:
 
 def _view(options) -> int:
     def pipeline():
-        return offline.pipeline(Config(model=options.model, backend=options.backend))
+        return offline.pipeline(_config(options))
 
     topics = [source for source in options.sources if source.startswith("/") and not os.path.exists(source)]
     if topics:
@@ -141,10 +156,13 @@ def _live(options, topic: str, pipeline) -> int:
 
 
 def _evaluate(options) -> int:
-    pipe = offline.pipeline(Config(model=options.model, backend=options.backend, threads=1))
+    pipe = offline.pipeline(_config(options, threads=1))
     sets = {}
     for path in options.data:
-        scores = sets[Path(path).stem] = evaluation.evaluate(pipe, dataset.read(path), _Progress())
+        data = dataset.read(path)
+        if options.no_intensity and isinstance(data, dataset.Scenes):
+            data = replace(data, intensity=None)
+        scores = sets[Path(path).stem] = evaluation.evaluate(pipe, data, _Progress())
         if not options.json:
             print("\n".join([*([f"{path}:"] if options.data[1:] else []), *wording.table(scores), ""]))
     if options.data[1:] and not options.json:

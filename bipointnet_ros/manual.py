@@ -61,7 +61,8 @@ def page() -> str:
     return (
         "# Parameters\n\n"
         "Written by `python -m bipointnet_ros.manual` from `bipointnet_ros/core/config.py`, the only place where a\n"
-        "default stands. Live parameters may be set while the node runs; the others are read when it is configured.\n\n"
+        "default stands. Live parameters may be set while the node runs; the others are read when it is configured.\n"
+        "Without ROS: `bipointnet label FILE -p gravity_pitch:=0.1 -p range_max:=50`; `view`, `eval` take them too.\n\n"
         + table()
         + "\nParameter files in `config/`: "
         + "; ".join(f"`{use}.yaml`: {title}" for use, (title, _) in USES.items())

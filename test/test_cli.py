@@ -63,6 +63,29 @@ def test_label_defaults_to_the_current_folder_and_speaks_json(work, capsys):
         assert thing["name"] == "vehicle" and len(thing["centre"]) == len(thing["size"]) == 3
 
 
+def test_parameters_of_the_node_are_taken_as_ros2_takes_them(work, capsys):
+    near = ("-p", "range_max:=10.0", "--param", "ego_max:=[1.0, 2.0, 3.0]", "-p", "ego_min:=[-1.0, -2.0, -3.0]")
+    for form in (near, (*near, "-p", "track:=false", "-p", "split:=cloud")):
+        status, out, err = run(capsys, "label", "cloud.npy", "--model", "seg.safetensors", "--json", *form)
+        assert (status, err) == (0, "")
+        distance = np.linalg.norm(xyz := np.load("cloud.npy"), axis=1)
+        ego = (np.abs(xyz) <= [1.0, 2.0, 3.0]).all(1)
+        assert json.loads(out)["labels"]["unknown"] == ((distance > 10.0) | (distance < 0.5) | ego).sum()
+
+
+def test_eval_without_intensity_hides_it(work, capsys, monkeypatch):
+    arrays, seen = dict(np.load("scenes.npz")), []
+    np.savez("strong.npz", **arrays, intensity=np.full(4000, 0.5, np.float32))
+    process = cli.offline.Pipeline.process
+    spy = lambda pipe, xyz, intensity=None: (seen.append(intensity), process(pipe, xyz, intensity))[1]  # noqa: E731
+    monkeypatch.setattr(cli.offline.Pipeline, "process", spy)
+    for option in ((), ("--no-intensity",)):
+        status, out, err = run(capsys, "eval", "--data", "strong.npz", "--model", "seg.safetensors", *option)
+        assert (status, err) == (0, "")
+    dark = [strength is None for strength in seen]
+    assert len(dark) >= 4 and dark == sorted(dark) and sum(dark) == len(dark) / 2
+
+
 def test_eval_of_scenes_ends_with_json(work, capsys):
     status, out, err = run(capsys, "eval", "--data", "scenes.npz", "--model", "seg.safetensors")
     table, _, last = out.rstrip("\n").rpartition("\n")
@@ -132,6 +155,10 @@ def test_info_of_a_classifier_over_cells(work, capsys):
         ("eval --data cloud.npy --model seg.safetensors", "cloud.npy"),
         ("eval --data objects.npz --model seg.safetensors", "expected scenes"),
         ("eval --data scenes.npz --model cls.safetensors", "expected objects"),
+        ("label cloud.npy --model seg.safetensors -p range_mx:=9.0", "did you mean 'range_max'"),
+        ("label cloud.npy --model seg.safetensors -p range_max=9.0", "expected NAME:=VALUE, got 'range_max=9.0'"),
+        ("label cloud.npy --model seg.safetensors -p range_max:=far", "range_max must be a number, got 'far'"),
+        ("eval --data scenes.npz --model seg.safetensors -p further_looks:=9", "further_looks must be -1.0 to 7.0"),
         ("info", "MODEL"),
         ("info none", "no model 'none'"),
     ],

@@ -129,12 +129,49 @@ def test_cells_of_a_batch_never_mix_scans():
     one, two = street(1), street(2)[::3]
     batch = scenes.batch([one, two], blueprint)
     alone = [scenes.batch([s], blueprint) for s in (one, two)]
-    cut = len(alone[0].features)
-    np.testing.assert_array_equal(batch.features, np.concatenate([a.features for a in alone]))
-    assert batch.label.dtype == np.int64 and len(batch.label) == len(batch.features)
+    cut, seen = len(alone[0].label), batch.first
+    np.testing.assert_array_equal(seen.features, np.concatenate([a.first.features for a in alone]))
+    assert batch.label.dtype == np.int64 and len(batch.label) == len(seen.features)
     for k in range(3):
-        assert cut in batch.offsets[k] and batch.offsets[k][-1] == len(batch.features)
-        np.testing.assert_array_equal(batch.offsets[k][batch.offsets[k] >= cut] - cut, alone[1].offsets[k])
+        assert cut in seen.offsets[k] and seen.offsets[k][-1] == len(seen.features)
+        np.testing.assert_array_equal(seen.offsets[k][seen.offsets[k] >= cut] - cut, alone[1].first.offsets[k])
+
+
+def test_other_views_show_the_same_rows_in_other_cells():
+    blueprint = cell_segmenter(("height", "column_top"), 6, Grid(0.2, (4, 12, 36)), 8)
+    one, two, rng = street(1), street(2)[::3], np.random.default_rng(0)
+    batch, plain = scenes.batch([one, two], blueprint, rng, views=3), scenes.batch([one, two], blueprint)
+    np.testing.assert_array_equal(batch.first.features, plain.first.features)
+    assert len(batch.again) == 2 and not plain.again
+    for view in batch.again:
+        np.testing.assert_array_equal(np.sort(view.row), np.arange(len(batch.label)))
+        back = view.features[np.argsort(view.row)]
+        column = {name: k for k, name in enumerate(blueprint.inputs)}
+        height, top = (np.abs(back - batch.first.features)[:, column[name]] for name in ("height", "column_top"))
+        assert height.max() < 1e-5 and top.max() > 0.1
+        assert view.offsets[2][-1] == len(batch.label)
+        cut = np.flatnonzero(np.diff(view.row >= len(scenes.batch([one], blueprint).label))) + 1
+        assert len(cut) == 1 and all(cut[0] in runs for runs in view.offsets)  # no cell holds rows of both scans
+
+
+def test_blur_moves_whole_inputs_of_half_of_the_scans_and_the_same_in_every_view():
+    rng = np.random.default_rng(0)
+    values = (rng.normal(size=(4000, 3)) * [1.0, 10.0, 0.0]).astype(np.float32)
+    added = [scenes.blurred(values, 0.5, rng) for _ in range(200)]
+    assert 70 < sum(not d.any() for d in added) < 130
+    moved = np.array([d.mean(0) for d in added if d.any()])
+    within = np.array([d.std(0) for d in added if d.any()])
+    assert moved[:, 0].std() == pytest.approx(0.5 / 3**0.5, rel=0.3) == moved[:, 1].std() / 10.0
+    assert within[:, 0].mean() == pytest.approx(0.5 * 0.25, rel=0.3) and not within[:, 2].any()
+    blueprint = cell_segmenter(("height", "column_top"), 6, Grid(0.2, (4, 12, 36)), 8)
+    views = [scenes.batch([street(1)], blueprint, np.random.default_rng(seed), 0.5, views=2) for seed in range(6)]
+    plain = scenes.batch([street(1)], blueprint).first.features
+    height = blueprint.inputs.index("height")
+    assert 0 < sum((batch.first.features != plain).any() for batch in views) < 6
+    for batch in views:
+        (other,) = batch.again
+        back = other.features[np.argsort(other.row)]
+        np.testing.assert_allclose(back[:, height], batch.first.features[:, height], atol=1e-4)
 
 
 def test_every_step_mixes_the_sets_and_shows_each_scan_before_any_repeats():
@@ -197,6 +234,27 @@ def test_a_run_starts_from_another_ones_weights_and_full_precision_is_no_model(f
         export.export(tmp_path / "twin", tmp_path / "never.safetensors")
 
 
+def by_hand(going, batch, *views) -> float:
+    """T^2 KL of a run's answers from the mean of its teacher's in these views, T = 2."""
+    logits = torch.zeros(len(batch.label), len(CLASSES))
+    with torch.no_grad():
+        ours = going.net(torch.from_numpy(batch.first.features), batch.first.offsets)
+        for view in views:
+            logits[view.row] += going.teacher(torch.from_numpy(view.features), view.offsets) / len(views)
+    ours, theirs = (torch.softmax(v / 2.0, 1) for v in (ours, logits))
+    return 4.0 * (theirs * (theirs / ours).log()).sum(1).mean().item()
+
+
+def test_a_teacher_answers_with_the_mean_of_its_views(files, tmp_path):
+    train.finish(train_scenes.start(tmp_path / "twin", files, (1, 1), [], replace(TINY, method="full", epochs=1)))
+    taught = replace(TINY, teacher=str(tmp_path / "twin"), distil=1.0, views=3, blur=0.3, epochs=1)
+    going = train_scenes.start(tmp_path / "taught", files, (1, 1), [], taught)
+    train.finish(going)
+    batch = next(going.batches(0, 1, 0.3, 3))
+    assert going.loss(batch).item() == pytest.approx(by_hand(going, batch, batch.first, *batch.again), rel=1e-4)
+    assert going.loss(batch).item() != pytest.approx(by_hand(going, batch, batch.first), rel=1e-4)
+
+
 def test_a_twin_teaches_a_run_of_the_same_inputs(files, tmp_path):
     twin = train_scenes.start(tmp_path / "twin", files, (1, 1), [], replace(TINY, method="full"))
     train.finish(twin)
@@ -206,14 +264,7 @@ def test_a_twin_teaches_a_run_of_the_same_inputs(files, tmp_path):
     before = going.loss(batch).item()
     train.finish(going)
     assert 0.0 < going.loss(batch).item() < 0.7 * before
-    with torch.no_grad():
-        going.teacher.eval()
-        answer = going.teacher(torch.from_numpy(batch.features), batch.offsets)
-    ours, theirs = (
-        torch.softmax(v / 2.0, 1) for v in (going.net(torch.from_numpy(batch.features), batch.offsets), answer)
-    )
-    by_hand = 4.0 * (theirs * (theirs / ours).log()).sum(1).mean().item()
-    assert going.loss(batch).item() == pytest.approx(by_hand, rel=1e-4)
+    assert going.loss(batch).item() == pytest.approx(by_hand(going, batch, batch.first), rel=1e-4)
     with pytest.raises(data.DataError, match="a teacher of the same inputs"):
         train_scenes.start(tmp_path / "other", files, (1, 1), [], replace(taught, inputs=INPUTS[:2]))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import math
 from dataclasses import dataclass
 
@@ -163,6 +164,21 @@ class Config:
 def parameters() -> tuple[Parameter, ...]:
     """All parameters in the order of the dataclass."""
     return tuple(Parameter(f.name, f.default, **f.metadata) for f in dataclasses.fields(Config))
+
+
+def assigned(text: str) -> dict[str, object]:
+    """{name: value} of NAME:=VALUE, as ros2 takes parameters; the value is not checked yet. ConfigError."""
+    name, sign, value = text.partition(":=")
+    if not sign:
+        raise ConfigError(f"expected NAME:=VALUE, got '{text}'")
+    if name not in Config.__dataclass_fields__:
+        raise ConfigError(unknown_parameter(name))
+    if type(Config.__dataclass_fields__[name].default) is str:
+        return {name: value}
+    try:
+        return {name: json.loads(value)}
+    except ValueError:
+        return {name: value}  # of a wrong type, as the check will say
 
 
 def unknown_parameter(name: str) -> str:

@@ -66,7 +66,7 @@ class Scene:
     @property
     def features(self) -> np.ndarray:
         """(n, F) float32, all inputs of each row."""
-        return _all(self.shared, self.own, self.offsets[0])
+        return whole(self.shared, self.own, self.offsets[0])
 
 
 @functools.cache
@@ -123,10 +123,10 @@ def described(rows: Rows, run: cells.Cells, grid: Grid, inputs, backend) -> tupl
     shared = _shared(wide, values, levels) if wide else None
     if names == tuple(inputs):
         return shared, alone
-    return None, np.ascontiguousarray(_all(shared, alone, cube)[:, [names.index(name) for name in inputs]])
+    return None, np.ascontiguousarray(whole(shared, alone, cube)[:, [names.index(name) for name in inputs]])
 
 
-def _all(shared, own, cube) -> np.ndarray:
+def whole(shared, own, cube) -> np.ndarray:
     """(n, F): what the rows of a finest cell share, and their own."""
     return own if shared is None else np.concatenate([np.repeat(shared.values, np.diff(cube), axis=0), own], axis=1)
 

@@ -28,6 +28,11 @@ class Look:
     offsets: tuple[np.ndarray, ...]
     row: np.ndarray
 
+    @property
+    def features(self) -> np.ndarray:
+        """(n, F) float32, all inputs of each row."""
+        return features.whole(self.shared, self.own, self.offsets[0])
+
 
 def afforded(share: float, rows: int) -> float:
     """The share of a scene's rows that is seen again, 0..MOST: as asked for, or, under 0, what is worth its time."""

@@ -6,30 +6,75 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bipointnet_ros.core import features, kernels
+from bipointnet_ros.core import features, kernels, looks
 from bipointnet_ros.core.blueprint import Blueprint
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Rows of several scans, one after the other: features (n, F) float32, offsets per scale, label (n,) int64."""
+class View:
+    """Rows of several scans as a network sees them, one scan after the other: features (n, F) float32, offsets per
+    scale; row (n,) int64: which row of the batch each of them is.
+    """
 
     features: np.ndarray
     offsets: tuple[np.ndarray, ...]
+    row: np.ndarray
+
+
+@dataclass(frozen=True)
+class Batch:
+    """label (n,) int64 of the rows; first: how the network that learns sees them; again: the same rows in cells whose
+    borders lie elsewhere, for its teacher.
+    """
+
     label: np.ndarray
+    first: View
+    again: tuple[View, ...] = ()
 
 
-def batch(scans, blueprint: Blueprint) -> Batch:
-    """The scans' rows one after the other; cells never reach from one scan into another."""
-    backend = kernels.choose()
-    parts = [features.scene(s.xyz, s.intensity, blueprint.grid, blueprint.inputs, backend) for s in scans]
-    starts = np.cumsum([0, *(len(p.features) for p in parts)])
-    offsets = tuple(
-        np.concatenate([[0], *(p.offsets[k][1:] + a for p, a in zip(parts, starts))]).astype(np.int32)
-        for k in range(len(blueprint.grid.cells))
+def batch(scans, blueprint: Blueprint, rng=None, blur: float = 0.0, views: int = 1) -> Batch:
+    """The scans' rows one after the other; cells never reach from one scan into another.
+
+    blur: of ``blurred``, the same in all ``views`` of the rows; ``rng`` chooses it and the views.
+    """
+    backend, grid, inputs = kernels.choose(), blueprint.grid, blueprint.inputs
+    parts = [features.scene(s.xyz, s.intensity, grid, inputs, backend) for s in scans]
+    noise = [blurred(part.features, blur, rng) if blur else np.float32([[0.0]]) for part in parts]
+
+    def view(shift) -> View:
+        every = [np.arange(len(part.own)) for part in parts]
+        if shift is None:
+            return _joined(parts, noise, every)
+        moved = [looks.again(p, s.xyz, r, grid, inputs, shift, backend) for p, s, r in zip(parts, scans, every)]
+        return _joined(moved, noise, [look.row for look in moved])
+
+    shifts = [shift for shift, _ in looks.further(views - 1 and looks.MOST, grid)]
+    some = [shifts[k] for k in rng.permutation(len(shifts))[: views - 1]] if shifts else []
+    label = np.concatenate([s.label[part.index] for s, part in zip(scans, parts)]).astype(np.int64)
+    return Batch(label, view(None), tuple(map(view, some)))
+
+
+def blurred(values, blur: float, rng) -> np.ndarray:
+    """(n, F) float32 to add to the inputs of a scan: nothing in half of the scans; else each input is moved, by a share
+    of its standard deviation drawn with one of up to ``blur``, and each row's by half as much again.
+
+    What another city, season or sensor does to the inputs is not known; this takes a step in every direction.
+    """
+    if rng.random() < 0.5:
+        return np.zeros_like(values)
+    moved = rng.normal(size=values.shape[1]) + 0.5 * rng.normal(size=values.shape)
+    return (rng.uniform(0.0, blur) * values.std(0) * moved).astype(np.float32)
+
+
+def _joined(parts, noise, rows) -> View:
+    """One view of the scans' parts (features.Scene or looks.Look), whose rows are ``rows`` of the scans."""
+    starts = np.cumsum([0, *map(len, rows)])
+    runs = tuple(
+        np.concatenate([[0], *(own[1:] + a for own, a in zip(scale, starts))]).astype(np.int32)
+        for scale in zip(*(part.offsets for part in parts))
     )
-    label = np.concatenate([s.label[p.index] for s, p in zip(scans, parts)])
-    return Batch(np.concatenate([p.features for p in parts]), offsets, label.astype(np.int64))
+    values = [part.features + (d if len(d) == 1 else d[row]) for part, d, row in zip(parts, noise, rows)]
+    return View(np.concatenate(values), runs, np.concatenate([row + a for row, a in zip(rows, starts)]))
 
 
 def mixed(sets, counts, rng):

@@ -52,6 +52,8 @@ class Recipe:
     teacher: str = ""
     distil: float = 0.5
     temperature: float = 2.0
+    views: int = 1
+    blur: float = 0.0
     seed: int = 0
 
     def rate_of(self, progress: float) -> float:
@@ -84,19 +86,20 @@ class SceneRun(run.Run):
             raise data.DataError(f"expected a teacher of the same inputs and cells, got '{self.recipe.teacher}'")
         return net
 
-    def batches(self, epoch: int, steps: int):
+    def batches(self, epoch: int, steps: int, blur: float = 0.0, views: int = 1):
         """Yield the augmented batches of an epoch; scans of a set come in a shuffled order, each before any repeats."""
         rng = np.random.default_rng([self.recipe.seed, epoch])
         stream = scenes.mixed(self.sets, self.counts, rng)
         for _ in range(steps):
             scans = [augmented(one, rng, self.banks[i], self.recipe.things) for i, one in next(stream)]
-            yield scenes.batch(scans, self.blueprint)
+            yield scenes.batch(scans, self.blueprint, rng, blur, views)
 
     def train_epoch(self, show=lambda part: None) -> dict:
         """``recipe.steps`` steps; returns the mean loss."""
         self.net.train()
         steps, losses = self.recipe.steps, 0.0
-        for step, batch in enumerate(self.batches(self.epoch, steps)):
+        shown = self.batches(self.epoch, steps, self.recipe.blur, self.recipe.views if self.teacher else 1)
+        for step, batch in enumerate(shown):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.recipe.rate_of((self.epoch + step / steps) / self.recipe.epochs)
             loss = self.loss(batch)
@@ -109,21 +112,21 @@ class SceneRun(run.Run):
         return {"loss": losses}
 
     def loss(self, batch: scenes.Batch) -> torch.Tensor:
-        """Cross-entropy of the labelled rows, rare classes weighing more; a teacher answers every row."""
-        rows, label = torch.from_numpy(batch.features), torch.from_numpy(batch.label)
-        logits, rule = self.net(rows, batch.offsets), {"label_smoothing": self.recipe.smoothing}
+        """Cross-entropy of the labelled rows, rare classes weighing more; a teacher answers every row in each view."""
+        logits, label = _logits(self.net, batch.first), torch.from_numpy(batch.label)
+        rule = {"label_smoothing": self.recipe.smoothing}
         loss = functional.cross_entropy(logits, label, self.weight, ignore_index=IGNORED, **rule)
         if self.teacher is None:
             return loss
         with torch.no_grad():
-            answer = self.teacher(rows, batch.offsets)
+            answer = sum(_logits(self.teacher, view) for view in (batch.first, *batch.again)) / (1 + len(batch.again))
         taught = divergence(logits, answer, self.recipe.temperature)
         return (1.0 - self.recipe.distil) * loss + self.recipe.distil * taught
 
     def settle_norms(self, batches: int = 100):
         """Replace the running statistics by plain means over augmented batches of the mix."""
         mix = self.batches(self.recipe.epochs, batches)
-        settle(self.net, ((torch.from_numpy(batch.features), batch.offsets) for batch in mix))
+        settle(self.net, ((torch.from_numpy(batch.first.features), batch.first.offsets) for batch in mix))
 
     def scores(self) -> dict:
         """Mean IoU, and IoU by class, of each validation set; ``val_accuracy`` is the mean of the means."""
@@ -133,6 +136,12 @@ class SceneRun(run.Run):
             out[name] = found.mean(found.iou(), self.fewest)
             out[name + "_iou"] = dict(zip(self.classes, found.iou().round(3).tolist()))
         return {**out, "val_accuracy": float(np.mean([out[name] for name in self.val]))} if out else out
+
+
+def _logits(net, view: scenes.View) -> torch.Tensor:
+    """(n, K) by the rows of the batch."""
+    logits = net(torch.from_numpy(view.features), view.offsets)
+    return logits[torch.from_numpy(np.argsort(view.row))]
 
 
 @torch.no_grad()
