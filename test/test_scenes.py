@@ -209,18 +209,30 @@ def test_the_classes_that_count_in_a_file_count_in_every_nth_of_its_scans(files,
     assert seen["dense"] == pytest.approx((seen["dense_iou"]["ground"] + seen["dense_iou"]["structure"]) / 2, abs=1e-3)
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(files, tmp_path):
-    whole = train_scenes.start(tmp_path / "whole", files, (1, 1), [], TINY)
+@pytest.mark.parametrize("recipe", [TINY, replace(TINY, average=0.9, blur=0.3)], ids=["plain", "averaged"])
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(files, tmp_path, recipe):
+    whole = train_scenes.start(tmp_path / "whole", files, (1, 1), [], recipe)
     train.finish(whole)
-    train_scenes.start(tmp_path / "parts", files, (1, 1), [], TINY).save()
-    first = train_scenes.start(tmp_path / "parts", files, (1, 1), [], TINY)
+    train_scenes.start(tmp_path / "parts", files, (1, 1), [], recipe).save()
+    first = train_scenes.start(tmp_path / "parts", files, (1, 1), [], recipe)
     first.train_epoch()
     first.save()
-    rest = train_scenes.start(tmp_path / "parts", files, (1, 1), [], TINY)
+    rest = train_scenes.start(tmp_path / "parts", files, (1, 1), [], recipe)
     assert rest.epoch == 1
     train.finish(rest)
     ours, theirs = (run.load(tmp_path / name)[0].state_dict() for name in ("whole", "parts"))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    same = all(torch.equal(a, b) for a, b in zip(rest.net.parameters(), rest.result.parameters()))
+    assert same == (recipe is TINY)
+
+
+def test_averaged_weights_are_judged_with_statistics_of_their_own(files, tmp_path):
+    one = train_scenes.start(tmp_path, files, (1, 1), files[:1], replace(TINY, average=0.9, epochs=4))
+    for _ in range(3):
+        one.train_epoch()
+    assert one.scores()["val_accuracy"] > 0.3
+    layer = one.result.stages["point1"].norm
+    assert layer.batches > 0 and not torch.equal(layer.mean, one.net.stages["point1"].norm.mean)
 
 
 def test_a_run_starts_from_another_ones_weights_and_full_precision_is_no_model(files, tmp_path):

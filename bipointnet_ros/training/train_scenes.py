@@ -10,6 +10,7 @@ log.jsonl, curve.svg and checkpoint.pt; the same command resumes it, and bipoint
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ class Recipe:
     temperature: float = 2.0
     views: int = 1
     blur: float = 0.0
+    average: float = 0.0
     seed: int = 0
 
     def rate_of(self, progress: float) -> float:
@@ -75,6 +77,7 @@ class SceneRun(run.Run):
         self.net = models.build(self.blueprint, recipe.method)
         if recipe.start:
             run.take(self.net, recipe.start)
+        self.mean = copy.deepcopy(self.net).eval() if recipe.average else None
         self.teacher = self._teacher() if recipe.teacher else None
         self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate)
         self.banks = [paste.things(scans, self.classes) if recipe.things else [] for scans in sets]
@@ -106,6 +109,7 @@ class SceneRun(run.Run):
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
+            self._average(self.epoch * steps + step)
             losses += loss.item() / steps
             show((step + 1) / steps)
         self.epoch += 1
@@ -126,13 +130,15 @@ class SceneRun(run.Run):
     def settle_norms(self, batches: int = 100):
         """Replace the running statistics by plain means over augmented batches of the mix."""
         mix = self.batches(self.recipe.epochs, batches)
-        settle(self.net, ((torch.from_numpy(batch.first.features), batch.first.offsets) for batch in mix))
+        settle(self.result, ((torch.from_numpy(batch.first.features), batch.first.offsets) for batch in mix))
 
     def scores(self) -> dict:
         """Mean IoU, and IoU by class, of each validation set; ``val_accuracy`` is the mean of the means."""
+        if self.mean is not None and self.epoch < self.recipe.epochs:
+            self.settle_norms(10)  # nothing else gives averaged weights their statistics
         out = {}
         for name, scans in self.val.items():
-            found = confusion(self.net, self.classes, scans)
+            found = confusion(self.result, self.classes, scans)
             out[name] = found.mean(found.iou(), self.fewest)
             out[name + "_iou"] = dict(zip(self.classes, found.iou().round(3).tolist()))
         return {**out, "val_accuracy": float(np.mean([out[name] for name in self.val]))} if out else out
