@@ -7,7 +7,6 @@ import json
 import os
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from bipointnet_ros import bench, dataset, evaluation, offline, wording
@@ -78,7 +77,6 @@ def _parser() -> _Parser:
         metavar="F.npz",
         help='objects or scenes (docs/lidar.md, "Your own scans"); a table each',
     )
-    evaluate.add_argument("--no-intensity", action="store_true", help="as of a sensor that measures none")
     evaluate.set_defaults(run=_evaluate)
     for command in (label, show, evaluate):
         command.add_argument(
@@ -159,10 +157,7 @@ def _evaluate(options) -> int:
     pipe = offline.pipeline(_config(options, threads=1))
     sets = {}
     for path in options.data:
-        data = dataset.read(path)
-        if options.no_intensity and isinstance(data, dataset.Scenes):
-            data = replace(data, intensity=None)
-        scores = sets[Path(path).stem] = evaluation.evaluate(pipe, data, _Progress())
+        scores = sets[Path(path).stem] = evaluation.evaluate(pipe, dataset.read(path), _Progress())
         if not options.json:
             print("\n".join([*([f"{path}:"] if options.data[1:] else []), *wording.table(scores), ""]))
     if options.data[1:] and not options.json:

@@ -73,19 +73,6 @@ def test_parameters_of_the_node_are_taken_as_ros2_takes_them(work, capsys):
         assert json.loads(out)["labels"]["unknown"] == ((distance > 10.0) | (distance < 0.5) | ego).sum()
 
 
-def test_eval_without_intensity_hides_it(work, capsys, monkeypatch):
-    arrays, seen = dict(np.load("scenes.npz")), []
-    np.savez("strong.npz", **arrays, intensity=np.full(4000, 0.5, np.float32))
-    process = cli.offline.Pipeline.process
-    spy = lambda pipe, xyz, intensity=None: (seen.append(intensity), process(pipe, xyz, intensity))[1]  # noqa: E731
-    monkeypatch.setattr(cli.offline.Pipeline, "process", spy)
-    for option in ((), ("--no-intensity",)):
-        status, out, err = run(capsys, "eval", "--data", "strong.npz", "--model", "seg.safetensors", *option)
-        assert (status, err) == (0, "")
-    dark = [strength is None for strength in seen]
-    assert len(dark) >= 4 and dark == sorted(dark) and sum(dark) == len(dark) / 2
-
-
 def test_eval_of_scenes_ends_with_json(work, capsys):
     status, out, err = run(capsys, "eval", "--data", "scenes.npz", "--model", "seg.safetensors")
     table, _, last = out.rstrip("\n").rpartition("\n")

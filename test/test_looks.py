@@ -56,8 +56,8 @@ def test_parts_of_looks_add_up_to_the_share():
         parts = [part for _, part in looks.further(share, GRID)]
         assert sum(parts) == pytest.approx(share) and all(0.0 < part <= 1.0 for part in parts)
     assert looks.afforded(0.4, 5) == 0.4 and looks.afforded(0.0, 5) == 0.0
-    few, some, many = (looks.afforded(-1.0, rows) for rows in (10, 16_000, 10**6))
-    assert few == looks.MOST and some == pytest.approx(1.0) and many == 0.0
+    rows = {10: looks.MOST, 20_000: 1.0, 19_000: 1.0, 32_000: 0.25, 34_000: 40 / 34 - 1, 35_000: 0.0, 10**6: 0.0}
+    assert {n: looks.afforded(-1.0, n) for n in rows} == pytest.approx(rows)  # no look at a few rows alone
 
 
 def test_the_most_doubtful_blocks_are_seen_again_whole():

@@ -95,6 +95,20 @@ def test_confidence_under_the_limit_is_unknown(models):
     np.testing.assert_array_equal(strict.label, np.where(free.confidence >= np.float32(limit), free.label, 0))
 
 
+def test_intensity_counts_unless_the_parameter_says_no(tmp_path):
+    blueprint = cell_segmenter(("height", "inside_x", "intensity"), 3, Grid(0.2, (4, 12)), width=64)
+    path = str(tmp_path / "bright.safetensors")
+    model_file.write(path, fabricate.model(blueprint, seed=7))
+    rng = np.random.default_rng(4)
+    cloud, intensity = street(rng), rng.random(4000).astype(np.float32)
+    used, dark, ignored = (
+        Pipeline(Config(model=path, threads=1, use_intensity=use)).process(cloud, strength)
+        for use, strength in ((True, intensity), (True, None), (False, intensity))
+    )
+    np.testing.assert_array_equal(ignored.confidence, dark.confidence)
+    assert (used.confidence != dark.confidence).mean() > 0.01
+
+
 @pytest.mark.parametrize("sampling", ["random", "voxel", "farthest"])
 @pytest.mark.parametrize("name", NAMES)
 def test_sampling_is_repeatable_and_still_answers(models, name, sampling):

@@ -71,6 +71,11 @@ class Config:
         high=7.0,
         live=True,
     )
+    use_intensity: bool = _parameter(
+        True,
+        "false = as of a sensor that measures none; worth a try with a sensor unlike those the model was trained on",
+        live=True,
+    )
     range_min: float = _parameter(
         0.5, "nearer points are answered with label 0", unit="m", low=0.0, high=1000.0, live=True
     )

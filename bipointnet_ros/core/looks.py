@@ -16,7 +16,8 @@ from bipointnet_ros.core.blueprint import Grid
 
 MOST = 7
 _NEARLY = 1.0  # difference of logits: a third as likely
-_ROWS = 32_000  # that all looks together see by default: what a scan of 64 beams has, which is seen once
+_ROWS = 40_000  # that all looks together see by default: what a full scan of 64 beams has, which is seen once
+_LEAST = 0.15  # of the rows: of a smaller look most is overhead
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,10 @@ class Look:
 
 def afforded(share: float, rows: int) -> float:
     """The share of a scene's rows that is seen again, 0..MOST: as asked for, or, under 0, what is worth its time."""
-    return min(max(_ROWS / rows - 1.0, 0.0), MOST) if share < 0.0 else share
+    if share >= 0.0:
+        return share
+    whole, part = divmod(min(max(_ROWS / rows - 1.0, 0.0), MOST), 1.0)
+    return whole + part if part >= _LEAST else whole
 
 
 def further(share: float, grid: Grid):

@@ -69,7 +69,8 @@ class Pipeline:
         level = self._levelling()
         near = xyz.take(kept, axis=0)  # four times as fast as xyz[kept]
         near = near if level is None else near @ level.T
-        strength = None if intensity is None else intensity.take(kept).astype(np.float32)
+        used = intensity is not None and self.config.use_intensity
+        strength = intensity.take(kept).astype(np.float32) if used else None
         watch("filter")
         answer = self._answer(near, strength, watch)
         objects = answer.objects if level is None else tuple(o.moved(level.T) for o in answer.objects)

@@ -127,7 +127,7 @@ def _let_size_through(net, points: int):
 
 def varied(cloud: np.ndarray, rng) -> np.ndarray:
     """A cluster as it might be seen from elsewhere: mirrored, scaled, half hidden, cut, thinned, turned, noisy."""
-    cloud = cloud * np.float32([1.0, rng.choice([-1.0, 1.0]), 1.0]) * np.float32(rng.uniform(0.9, 1.1))
+    cloud = cloud * np.float32([1.0, rng.choice([-1.0, 1.0]), 1.0]) * np.float32(rng.uniform(0.95, 1.05))
     for cut, chance in ((_half_hidden, 0.3), (_cut_below, 0.5), (_thinned, 0.5)):
         if rng.random() < chance:
             kept = cut(cloud, rng)
