@@ -64,7 +64,7 @@ def thinned(scan: Scan, rng) -> Scan:
 
 
 def moved(xyz, rng) -> np.ndarray:
-    """Turned about z, mirrored, scaled by 0.9 to 1.1, tilted by at most 2 degrees, lifted, shifted within a pillar."""
+    """Turned about z, mirrored, scaled by 0.9 to 1.1, tilted by at most 2 degrees, lifted by up to a metre."""
     angle = rng.uniform(0.0, 2.0 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle), 0.0], [np.sin(angle), np.cos(angle), 0.0], [0.0, 0.0, 1.0]])
     turn[:, 1] *= rng.choice([-1.0, 1.0])
