@@ -105,7 +105,7 @@ def _parser() -> _Parser:
 def _config(options, **defaults) -> Config:
     """What the options ask for; ConfigError."""
     config = Config(model=options.model, backend=options.backend, **defaults)
-    return config.replace(**{name: value for text in options.param for name, value in assigned(text).items()})
+    return config.replace(**dict(map(assigned, options.param)))
 
 
 def _label(options) -> int:

@@ -171,19 +171,17 @@ def parameters() -> tuple[Parameter, ...]:
     return tuple(Parameter(f.name, f.default, **f.metadata) for f in dataclasses.fields(Config))
 
 
-def assigned(text: str) -> dict[str, object]:
-    """{name: value} of NAME:=VALUE, as ros2 takes parameters; the value is not checked yet. ConfigError."""
+def assigned(text: str) -> tuple[str, object]:
+    """(name, value) of NAME:=VALUE, as ros2 takes parameters, for ``replace``, which checks both. ConfigError."""
     name, sign, value = text.partition(":=")
     if not sign:
         raise ConfigError(f"expected NAME:=VALUE, got '{text}'")
-    if name not in Config.__dataclass_fields__:
-        raise ConfigError(unknown_parameter(name))
-    if type(Config.__dataclass_fields__[name].default) is str:
-        return {name: value}
+    if type(getattr(Config, name, None)) is str:
+        return name, value
     try:
-        return {name: json.loads(value)}
+        return name, json.loads(value)
     except ValueError:
-        return {name: value}  # of a wrong type, as the check will say
+        return name, value
 
 
 def unknown_parameter(name: str) -> str:

@@ -63,12 +63,10 @@ def _answers(net, rows) -> np.ndarray:
 @command
 def main(arguments):
     options = _parser().parse_args(arguments)
-    recipe = train.recipe_of(Recipe, options)
-    torch.set_num_threads(1)
-    train.keep_freed_memory()
-    files, counts = zip(*map(train_scenes.counted, options.train))
-    clouds, asked = load(files, counts), len(load(files[:1], counts[:1]).label)
-    thing = read_npz(files[0], ("thing",)).get("thing", np.arange(asked))
+    recipe, files, counts = train_scenes.asked(Recipe, options)
+    clouds, first = load(files, counts), read_npz(files[0], ("labels", "thing"))
+    asked = len(first["labels"])
+    thing = first.get("thing", np.arange(asked))
     if not 2 <= options.folds <= len(np.unique(thing)):
         raise DataError(f"expected 2 to {len(np.unique(thing))} folds, one thing each at least, got {options.folds}")
     fold = np.full(len(clouds.label), -1)

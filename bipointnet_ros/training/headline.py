@@ -48,6 +48,7 @@ PLAIN = Recipe(
     average=0.998,
 )
 SMALL = replace(CELLS, widths=(96, 128, 512, 256, 128), epochs=32)
+LONGER = replace(SMALL, method="abc", teacher="teacher", distil=0.7)
 STUDENTS = {  # run -> recipe, in the order of training; the last of each is what is exported
     "modelnet40": {
         "modelnet40_plain": PLAIN,
@@ -63,18 +64,8 @@ STUDENTS = {  # run -> recipe, in the order of training; the last of each is wha
     },
     "modelnet40_small": {  # its twin learns in 32 epochs what single bits learn in 164
         "modelnet40_small_first": replace(SMALL, **TAUGHT),
-        "modelnet40_small_second": replace(
-            SMALL, method="abc", epochs=72, start="modelnet40_small_first", teacher="teacher", distil=0.7
-        ),
-        "modelnet40_small": replace(
-            SMALL,
-            method="abc",
-            epochs=60,
-            rate=0.0015,
-            start="modelnet40_small_second",
-            teacher="teacher",
-            distil=0.7,
-        ),
+        "modelnet40_small_second": replace(LONGER, epochs=72, start="modelnet40_small_first"),
+        "modelnet40_small": replace(LONGER, epochs=60, rate=0.0015, start="modelnet40_small_second"),
     },
     "modelnet40_large": {"modelnet40_large": replace(CELLS, **TAUGHT)},
 }

@@ -144,9 +144,13 @@ class Run:
         clouds = self.train.points[:, : self.recipe.points]
         settle(self.result, ((torch.from_numpy(clouds[rows]),) for rows in some))
 
-    def accuracy(self, objects: Objects) -> float:
+    def ready_mean(self):
+        """Give averaged weights their statistics before a validation: nothing else does until the last epoch."""
         if self.mean is not None and self.epoch < self.recipe.epochs:
-            self.settle_norms(10)  # nothing else gives averaged weights their statistics
+            self.settle_norms(10)
+
+    def accuracy(self, objects: Objects) -> float:
+        self.ready_mean()
         return float((predict(self.result, objects.points[:, : self.recipe.points]) == objects.labels).mean())
 
     def scores(self) -> dict:

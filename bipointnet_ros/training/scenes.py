@@ -48,8 +48,8 @@ def batch(scans, blueprint: Blueprint, rng=None, blur: float = 0.0, views: int =
         moved = [looks.again(p, s.xyz, r, grid, inputs, shift, backend) for p, s, r in zip(parts, scans, every)]
         return _joined(moved, noise, [look.row for look in moved])
 
-    shifts = [shift for shift, _ in looks.further(views - 1 and looks.MOST, grid)]
-    some = [shifts[k] for k in rng.permutation(len(shifts))[: views - 1]] if shifts else []
+    shifts = [shift for shift, _ in looks.further(looks.MOST, grid)]
+    some = [shifts[k] for k in rng.permutation(len(shifts))[: views - 1]] if views > 1 else []
     label = np.concatenate([s.label[part.index] for s, part in zip(scans, parts)]).astype(np.int64)
     return Batch(label, view(None), tuple(map(view, some)))
 

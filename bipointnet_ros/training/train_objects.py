@@ -199,10 +199,7 @@ def start(folder, files, counts, val, recipe: Recipe) -> ObjectRun:
 @command
 def main(arguments):
     options = _parser().parse_args(arguments)
-    recipe = train.recipe_of(Recipe, options)
-    torch.set_num_threads(1)
-    train.keep_freed_memory()
-    files, counts = zip(*map(train_scenes.counted, options.train))
+    recipe, files, counts = train_scenes.asked(Recipe, options)
     train.finish(start(options.run, files, counts, options.val, recipe), options.every)
 
 

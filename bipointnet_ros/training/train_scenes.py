@@ -134,8 +134,7 @@ class SceneRun(run.Run):
 
     def scores(self) -> dict:
         """Mean IoU, and IoU by class, of each validation set; ``val_accuracy`` is the mean of the means."""
-        if self.mean is not None and self.epoch < self.recipe.epochs:
-            self.settle_norms(10)  # nothing else gives averaged weights their statistics
+        self.ready_mean()
         out = {}
         for name, scans in self.val.items():
             found = confusion(self.result, self.classes, scans)
@@ -197,11 +196,15 @@ def start(folder, files, counts, val, recipe: Recipe, stride: int = 1) -> SceneR
 @command
 def main(arguments):
     options = _parser().parse_args(arguments)
-    recipe = train.recipe_of(Recipe, options)
+    recipe, files, counts = asked(Recipe, options)
+    train.finish(start(options.run, files, counts, options.val, recipe, options.stride), options.every)
+
+
+def asked(recipe, options):
+    """The recipe, the files and their counts of a command that takes FILE:COUNT ...; from here on it uses one core."""
     torch.set_num_threads(1)
     train.keep_freed_memory()
-    files, counts = zip(*map(counted, options.train))
-    train.finish(start(options.run, files, counts, options.val, recipe, options.stride), options.every)
+    return train.recipe_of(recipe, options), *zip(*map(counted, options.train))
 
 
 def counted(item: str) -> tuple[str, int]:
