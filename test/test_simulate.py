@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from bipointnet_ros.core import ground
-from bipointnet_ros.training import bodies, raycast, scan, sensors, shapes, simulate
+from bipointnet_ros.training import bodies, furniture, raycast, scan, sensors, shapes, simulate
 from bipointnet_ros.training.raycast import World
+from bipointnet_ros.training.room import Room
 from bipointnet_ros.training.sensors import Sensor
-from bipointnet_ros.training.shapes import GROUND, STRUCTURE, VEGETATION, VEHICLE
+from bipointnet_ros.training.shapes import GROUND, IGNORED, STRUCTURE, VEGETATION, VEHICLE
+from bipointnet_ros.training.street import Street
 
 EYE = np.zeros(3)
 
@@ -48,8 +50,15 @@ def test_a_ray_enters_and_leaves_where_it_must(shape, enter, leave):
     assert moved.way(EYE, rays[[0]])[0][0] == pytest.approx(enter + 3.0, abs=0.05)
 
 
-@pytest.mark.parametrize("make", [bodies.car, bodies.van, bodies.truck, bodies.person, bodies.cyclist, bodies.tree,
-                                  bodies.bush, bodies.lamp, bodies.sign, bodies.bollard])  # fmt: skip
+MADE = [
+    *(bodies.car, bodies.pickup, bodies.van, bodies.truck, bodies.person, bodies.sitting, bodies.cyclist),
+    *(bodies.tree, bodies.bush, bodies.lamp, bodies.sign, bodies.bollard, furniture.desk, furniture.chair),
+    lambda rng: furniture.windowed(rng, 6.0, 3.0),
+    lambda rng: furniture.relief(rng, 6.0, 3.0, 20),
+]
+
+
+@pytest.mark.parametrize("make", MADE)
 def test_no_ray_that_meets_a_shape_is_left_out(make):
     """The block of rays that a shape gets holds every ray that meets it."""
     parts = [p.placed(4.0, 2.0, 0.0, 0.7) for p in make(np.random.default_rng(0))]
@@ -101,6 +110,36 @@ def test_drop_out_noise_and_reach():
     assert np.linalg.norm(near.xyz, axis=1).max() < 5.1
     noisy = raycast.cast(flat([]), sensor(noise=0.05), np.random.default_rng(0))
     assert 0.005 < noisy.xyz[:, 2].std() < 0.05
+
+
+def test_returns_from_nothing_are_near_and_of_no_class():
+    seen = raycast.cast(flat([]), sensor(halo=0.4), np.random.default_rng(0))
+    false = seen.label == IGNORED
+    assert 0.3 < false.mean() < 0.5 and (seen.thing[false] == 0).all()
+    assert np.median(np.linalg.norm(seen.xyz[false], axis=1)) < 0.7 < np.linalg.norm(seen.xyz[~false], axis=1).min()
+
+
+def test_a_sensor_on_a_desk_stands_among_things():
+    """Of the rooms with such a sensor most have points within a metre and a half, at its own height."""
+    near = []
+    for seed in range(40):
+        place = Room(np.random.default_rng(seed))
+        high = place.mount()
+        if place.on_desk:
+            assert 0.8 < high < 1.2
+            seen = raycast.cast(place.world(), sensor(eye=(0.0, 0.0, high)), np.random.default_rng(0))
+            near.append((np.linalg.norm(seen.xyz, axis=1) < 1.5).mean())
+    assert len(near) > 5 and np.median(near) > 0.1
+
+
+def test_a_pick_up_is_large_and_its_bed_is_lower_than_its_cabin():
+    street = Street(np.random.default_rng(0))
+    kinds = [street.vehicle() for _ in range(200)]
+    assert {"car", "large"} == {kind for kind, _ in kinds}
+    parts = [p.placed(9.0, 0.0, 0.0, 0.0, 1) for p in bodies.pickup(np.random.default_rng(1))]  # seen from behind
+    seen = raycast.cast(flat(parts), sensor(beams=200, columns=720), np.random.default_rng(0))
+    x, _, z = seen.xyz[seen.thing == 1].T
+    assert x[z > -0.4].min() > x[z < -0.8].min() + 0.8  # above 1.3 m nothing stands at the tailgate
 
 
 def test_a_seed_gives_the_same_scans_and_its_numbers_differ():

@@ -20,7 +20,7 @@ def augmented(scan: Scan, rng, banks=(), things: int = 0) -> Scan:
     scan = thinned(opened(scan, rng), rng)
     xyz = moved(scan.xyz, rng)
     xyz += rng.normal(0.0, rng.choice([0.0, 0.01, 0.02]), xyz.shape).astype(np.float32)
-    dark = scan.intensity is None or rng.random() < 0.3
+    dark = scan.intensity is None or rng.random() < 0.5
     return Scan(xyz, None if dark else scan.intensity, scan.label)
 
 

@@ -6,8 +6,10 @@ from bipointnet_ros.training.shapes import IGNORED, PERSON, POLE, VEGETATION, VE
 
 
 def car(rng) -> list[Shape]:
-    """A saloon, estate, hatchback, off-roader or pick-up; x ahead."""
+    """A saloon, estate, hatchback or off-roader; x ahead."""
     length, width, height = rng.uniform(3.6, 5.0), rng.uniform(1.65, 1.95), rng.uniform(1.4, 1.8)
+    if rng.random() < 0.15:
+        height = rng.uniform(1.75, 2.05)
     clear, belt = rng.uniform(0.15, 0.25), rng.uniform(0.85, 1.05)
     paint = {"bright": rng.uniform(0.05, 0.9), "opacity": rng.uniform(0.75, 1.0)}
     bonnet, boot = rng.uniform(0.18, 0.32) * length, rng.choice([0.02, 0.1, 0.2, 0.38]) * length
@@ -20,6 +22,34 @@ def car(rng) -> list[Shape]:
     lid = block(middle, 0, height - 0.08, roof - slope["front"] - slope["back"], width - 0.35, 0.08, VEHICLE, **paint)
     seats = [block(middle + s, 0, belt, 0.2, width - 0.5, 0.25, VEHICLE) for s in (-0.6, 0.3)]
     return [body, cabin, lid, *seats, *_wheels(length * 0.3, width / 2 - 0.1, 0.32)]
+
+
+def pickup(rng) -> list[Shape]:
+    """A pick-up, which data sets count among trucks: an open or covered bed behind a cabin of one or two rows."""
+    length, width, height = rng.uniform(5.1, 6.2), rng.uniform(1.85, 2.15), rng.uniform(1.7, 2.05)
+    clear, belt = rng.uniform(0.25, 0.4), rng.uniform(1.0, 1.25)
+    paint = {"bright": rng.uniform(0.05, 0.9), "opacity": rng.uniform(0.8, 1.0)}
+    bed, bonnet = rng.uniform(0.27, 0.42) * length, rng.uniform(0.2, 0.26) * length
+    rear = -length / 2
+    floor = block(rear + bed / 2, 0, clear, bed, width, belt - clear - 0.5, VEHICLE, **paint)
+    rails = [
+        block(rear + bed / 2, s * (width / 2 - 0.04), belt - 0.5, bed, 0.08, 0.5, VEHICLE, **paint) for s in (-1, 1)
+    ]
+    gate = block(rear + 0.04, 0, belt - 0.5, 0.08, width, 0.5, VEHICLE, **paint)
+    body = block(bed / 2, 0, clear, length - bed, width, belt - clear, VEHICLE, 0.1, 0.0, 0.04, **paint)
+    roof, middle = length - bed - bonnet, (bed - bonnet) / 2
+    glass = {"bright": 0.1, "opacity": rng.uniform(0.3, 0.8)}
+    cabin = block(
+        middle, 0, belt, roof, width - 0.1, height - belt, VEHICLE, 0.5, rng.uniform(0.05, 0.3), 0.15, **glass
+    )
+    lid = block(middle - 0.15, 0, height - 0.08, roof - 0.8, width - 0.4, 0.08, VEHICLE, **paint)
+    parts = [floor, *rails, gate, body, cabin, lid, *_wheels(length * 0.31, width / 2 - 0.1, 0.38)]
+    if rng.random() < 0.25:
+        top = rng.choice([0.06, height - belt])  # a flat lid, or a canopy
+        parts.append(
+            block(rear + bed / 2, 0, belt, bed, width - 0.05, top, VEHICLE, 0, 0.1, 0.1 * (top > 0.1), **paint)
+        )
+    return parts
 
 
 def van(rng) -> list[Shape]:
@@ -73,6 +103,26 @@ def person(rng, label: int = PERSON) -> list[Shape]:
     if rng.random() < 0.25:
         parts.append(ball(-0.2, 0, 1.2, 0.14, 0.17, 0.26, label, **cloth))
     return [part.scaled(scale) for part in parts]
+
+
+def sitting(rng, label: int = PERSON) -> list[Shape]:
+    """Someone on a chair, looking along x."""
+    cloth, seat = {"bright": rng.uniform(0.1, 0.6), "opacity": 0.97}, rng.uniform(0.42, 0.52)
+    lean, wide = rng.uniform(-0.1, 0.3), rng.uniform(0.2, 0.27)
+    chest, head = (lean * 0.6, 0.0, seat + 0.36), (lean, 0.0, seat + 0.76)
+    parts = [
+        ball(*chest, 0.15, wide, 0.36, label, **cloth),
+        ball(*head, 0.1, 0.09, 0.13, label, bright=0.4),
+    ]
+    for side in (-1, 1):
+        knee, foot = (0.45, side * 0.14, seat + 0.04), (rng.uniform(0.3, 0.6), side * 0.14, 0.05)
+        hand = (lean + 0.4, side * 0.15, seat + rng.uniform(0.15, 0.4))
+        parts += [
+            rod((0.0, side * 0.1, seat + 0.05), knee, 0.085, label, **cloth),
+            rod(knee, foot, 0.065, label, **cloth),
+        ]
+        parts.append(rod((chest[0], side * wide, seat + 0.58), hand, 0.05, label, **cloth))
+    return parts
 
 
 def cyclist(rng) -> list[Shape]:

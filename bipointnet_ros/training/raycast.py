@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bipointnet_ros.training.sensors import Sensor
-from bipointnet_ros.training.shapes import GROUND, Shape
+from bipointnet_ros.training.shapes import GROUND, IGNORED, Shape
 
 _NEAREST = 0.3  # m: shapes nearer to the eye hide nothing
 _FARTHEST = 150.0  # m
@@ -59,6 +59,9 @@ def cast(world: World, sensor: Sensor, rng) -> Returns:
     kept &= (depth > _NEAREST) & ~_lost_in_windows(world.shapes, place, hit, rng)
     label = np.where(on_ground, GROUND, _of(world.shapes, "label", np.uint8)[hit]).astype(np.uint8)
     thing = np.where(on_ground, 0, _of(world.shapes, "thing", int)[hit])
+    false = rng.random(len(depth)) < sensor.halo
+    depth = np.where(false, _NEAREST + rng.exponential(0.25, len(depth)), depth)
+    label, thing = np.where(false, IGNORED, label).astype(np.uint8), np.where(false, 0, thing)
     xyz = (rays * depth[:, None])[kept].astype(np.float32)
     return Returns(xyz, label[kept], bright[kept], thing[kept])
 

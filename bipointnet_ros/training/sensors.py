@@ -13,7 +13,8 @@ MOST_RAYS = 60_000  # a scan of more would be cut by the augmentation anyway
 class Sensor:
     """elevation (B,) rising and azimuth (A,) rising [rad], seen from ``eye`` (3,); full: azimuths go all around.
 
-    reach [m] for a black target; noise: standard deviation of the range [m]; lost: share of rays without return.
+    reach [m] for a black target; noise: standard deviation of the range [m]; lost: share of rays without return;
+    halo: share of rays that come back from nothing, near the sensor.
     """
 
     elevation: np.ndarray
@@ -23,6 +24,7 @@ class Sensor:
     reach: float
     noise: float
     lost: float
+    halo: float = 0.0
 
     def rays(self) -> np.ndarray:
         """(B, A, 3) unit vectors."""
@@ -66,7 +68,9 @@ def sensor(rng, height: float, reach: float = 120.0) -> Sensor:
     azimuth = (np.arange(int(wide / step)) - wide / step / 2.0) * step
     lost = rng.choice([0.0, 0.02, 0.1, 0.25], p=[0.3, 0.4, 0.2, 0.1])
     eye = np.array([0.0, 0.0, height])
-    return Sensor(np.sort(elevation), azimuth, eye, full, reach * rng.uniform(0.4, 1.0), rng.uniform(0.005, 0.03), lost)
+    halo = rng.choice([0.0, 0.05, 0.4], p=[0.85, 0.08, 0.07])
+    reach, noise = reach * rng.uniform(0.4, 1.0), rng.uniform(0.005, 0.03)
+    return Sensor(np.sort(elevation), azimuth, eye, full, reach, noise, lost, halo)
 
 
 def _even(beams, low, high):
@@ -100,5 +104,6 @@ _PATTERNS = (
     _even(64, -22.5, 22.5),
     _even(64, -45.0, 45.0),
     _dense_middle(128, -25.0, 15.0),
+    _even(64, -52.0, 52.0),
 )
-_OFTEN = (0.25, 0.1, 0.2, 0.1, 0.1, 0.08, 0.07, 0.05, 0.05)
+_OFTEN = (0.25, 0.1, 0.2, 0.1, 0.1, 0.08, 0.07, 0.03, 0.04, 0.03)

@@ -21,7 +21,7 @@ from bipointnet_ros.training.sensors import sensor
 from bipointnet_ros.training.street import Street
 from bipointnet_ros.training.things import OBJECTS
 
-ROOMS = 0.25  # share of the scans that are indoors
+ROOMS = 0.3  # share of the scans that are indoors
 NO_KIND = 255
 
 
@@ -30,9 +30,7 @@ def scan(seed: int, number: int, rooms: float = ROOMS) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([seed, number])
     indoors = rng.random() < rooms
     place = Room(rng) if indoors else Street(rng)
-    lidar = sensor(
-        rng, rng.uniform(0.3, 1.4) if indoors else rng.choice([rng.uniform(0.5, 1.2), rng.uniform(1.4, 2.2)])
-    )
+    lidar = sensor(rng, place.mount())
     seen = cast(place.world(), lidar, rng)
     dark = rng.random() < 0.5
     shine = seen.bright * rng.uniform(0.6, 1.0, len(seen.bright))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bipointnet_ros.training import bodies
+from bipointnet_ros.training import bodies, furniture
 from bipointnet_ros.training.raycast import World
 from bipointnet_ros.training.shapes import STRUCTURE, block, rod
 from bipointnet_ros.training.things import Things
@@ -30,6 +30,10 @@ class Street(Things):
         self.bank = rng.uniform(-0.15, 0.25, 2) * (rng.random(2) < 0.4)
         self.grass = rng.uniform(0.0, 0.1)
         self.zero = float(self._height(0.0, 0.0))
+
+    def mount(self) -> float:
+        """Height of the sensor [m]: on a small robot or on a car."""
+        return self.rng.choice([self.rng.uniform(0.5, 1.2), self.rng.uniform(1.4, 2.2)])
 
     def world(self) -> World:
         """Everything that stands along the street."""
@@ -111,8 +115,8 @@ class Street(Things):
 
     def vehicle(self):
         """Kind and parts of a random vehicle."""
-        make = (bodies.car, bodies.van, bodies.truck)[self.rng.choice(3, p=(0.78, 0.15, 0.07))]
-        return ("large" if make is bodies.truck else "car"), make(self.rng)
+        make = (bodies.car, bodies.van, bodies.pickup, bodies.truck)[self.rng.choice(4, p=(0.7, 0.13, 0.1, 0.07))]
+        return ("large" if make in (bodies.pickup, bodies.truck) else "car"), make(self.rng)
 
     def _kerbside(self, side):
         """Lamps, signs, bollards, bins and street trees by the kerb."""
@@ -163,6 +167,10 @@ class Street(Things):
             if what > 0.85:
                 parts = bodies.weeds(rng, rng.uniform(1.0, 8.0), rng.uniform(0.5, 3.0))
             self.put("vegetation", parts, u, v, rng.uniform(0.0, 6.3))
+        for _ in range(rng.poisson(2.0)):
+            heap = furniture.clutter(rng, 0.8, 0.8, 0.0, rng.integers(1, 9))
+            where = rng.uniform(-40.0, 40.0), self.edge(side, rng.uniform(0.8, 8.0))
+            self.put("other", [part.scaled(rng.uniform(1.5, 4.0)) for part in heap], *where, rng.uniform(0.0, 6.3))
         if self.kind == "highway":
             rail = [block(0, 0, 0.45, 2 * _REACH, 0.1, 0.35, STRUCTURE)]
             self.put("other", rail, 0.0, self.edge(side, 0.4))
@@ -223,7 +231,7 @@ class Street(Things):
 
 
 def _house(rng, long, deep, tall, yaw):
-    """A block with windows, perhaps a gabled roof, a porch, a balcony."""
+    """A block with windows, perhaps a gabled roof, a porch, a balcony; and what sticks out of its fronts."""
     wall = {"bright": rng.uniform(0.2, 0.6)}
     if rng.random() < 0.8:
         wall["windows"] = rng.uniform(1.8, 4.0), yaw
@@ -235,7 +243,21 @@ def _house(rng, long, deep, tall, yaw):
         high = rng.choice([0.0, rng.uniform(2.3, 5.0)])
         jut = rng.uniform(0.4, 1.5)
         parts.append(block(x, side * (deep + jut) / 2, high, rng.uniform(1, 4), jut, rng.uniform(0.4, 2.5), STRUCTURE))
+    for turn in (0.0, np.pi):
+        if rng.random() < 0.25:
+            front = [
+                p
+                for z in range(0, min(int(tall / 3.0), 3) * 3, 3)
+                for p in _lifted(furniture.windowed(rng, long, 3.0), z)
+            ]
+            parts += [part.placed(0.0, np.cos(turn) * (deep / 2 + 0.6), 0.0, turn) for part in front]
+        some = furniture.relief(rng, long, tall, min(rng.poisson(long * rng.uniform(0.0, 1.5)), 30))
+        parts += [part.placed(0.0, np.cos(turn) * deep / 2, 0.0, turn) for part in some]
     return parts
+
+
+def _lifted(parts, z):
+    return [part.placed(0.0, 0.0, z) for part in parts]
 
 
 def _fence(rng, long):
