@@ -257,14 +257,29 @@ def by_hand(going, batch, *views) -> float:
     return 4.0 * (theirs * (theirs / ours).log()).sum(1).mean().item()
 
 
+def test_batches_are_made_ahead_in_their_order_and_an_error_comes_through():
+    def made():
+        yield from (1, 2, 3)
+        raise ValueError("no fourth")
+
+    seen = []
+    with pytest.raises(ValueError, match="no fourth"):
+        for one in scenes.ahead(made()):
+            seen.append(one)
+    assert seen == [1, 2, 3]
+    assert list(scenes.ahead(iter((1, 2)))) == [1, 2] and list(scenes.ahead(iter(()))) == []
+
+
 def test_a_teacher_answers_with_the_mean_of_its_views(files, tmp_path):
     train.finish(train_scenes.start(tmp_path / "twin", files, (1, 1), [], replace(TINY, method="full", epochs=1)))
     taught = replace(TINY, teacher=str(tmp_path / "twin"), distil=1.0, views=3, blur=0.3, epochs=1)
     going = train_scenes.start(tmp_path / "taught", files, (1, 1), [], taught)
     train.finish(going)
-    batch = next(going.batches(0, 1, 0.3, 3))
-    assert going.loss(batch).item() == pytest.approx(by_hand(going, batch, batch.first, *batch.again), rel=1e-4)
-    assert going.loss(batch).item() != pytest.approx(by_hand(going, batch, batch.first), rel=1e-4)
+    taught = next(going.taught(0, 1))
+    batch = taught[0]
+    assert len(batch.again) == 2
+    assert going.loss(*taught).item() == pytest.approx(by_hand(going, batch, batch.first, *batch.again), rel=1e-4)
+    assert going.loss(*taught).item() != pytest.approx(by_hand(going, batch, batch.first), rel=1e-4)
 
 
 def test_a_twin_teaches_a_run_of_the_same_inputs(files, tmp_path):
@@ -272,11 +287,12 @@ def test_a_twin_teaches_a_run_of_the_same_inputs(files, tmp_path):
     train.finish(twin)
     taught = replace(TINY, teacher=str(tmp_path / "twin"), distil=1.0)
     going = train_scenes.start(tmp_path / "taught", files, (1, 1), [], taught)
-    batch = next(going.batches(0, 1))
-    before = going.loss(batch).item()
+    batch, answer = next(going.taught(0, 1))
+    before = going.loss(batch, answer).item()
     train.finish(going)
-    assert 0.0 < going.loss(batch).item() < 0.7 * before
-    assert going.loss(batch).item() == pytest.approx(by_hand(going, batch, batch.first), rel=1e-4)
+    assert 0.0 < going.loss(batch, answer).item() < 0.7 * before
+    assert going.loss(batch, answer).item() == pytest.approx(by_hand(going, batch, batch.first), rel=1e-4)
+    assert next(twin.taught(0, 1))[1] is None
     with pytest.raises(data.DataError, match="a teacher of the same inputs"):
         train_scenes.start(tmp_path / "other", files, (1, 1), [], replace(taught, inputs=INPUTS[:2]))
 

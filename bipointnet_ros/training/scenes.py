@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from bipointnet_ros.core import features, kernels, looks
 from bipointnet_ros.core.blueprint import Blueprint
@@ -75,6 +77,15 @@ def _joined(parts, noise, rows) -> View:
     )
     values = [part.features + (d if len(d) == 1 else d[row]) for part, d, row in zip(parts, noise, rows)]
     return View(np.concatenate(values), runs, np.concatenate([row + a for row, a in zip(rows, starts)]))
+
+
+def ahead(batches):
+    """What the generator yields; another thread makes the next while one is used."""
+    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)) as maker:
+        coming = maker.submit(next, batches, None)
+        while (ready := coming.result()) is not None:
+            coming = maker.submit(next, batches, None)
+            yield ready
 
 
 def mixed(sets, counts, rng):

@@ -101,11 +101,10 @@ class SceneRun(run.Run):
         """``recipe.steps`` steps; returns the mean loss."""
         self.net.train()
         steps, losses = self.recipe.steps, 0.0
-        shown = self.batches(self.epoch, steps, self.recipe.blur, self.recipe.views if self.teacher else 1)
-        for step, batch in enumerate(shown):
+        for step, (batch, answer) in enumerate(scenes.ahead(self.taught(self.epoch, steps))):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.recipe.rate_of((self.epoch + step / steps) / self.recipe.epochs)
-            loss = self.loss(batch)
+            loss = self.loss(batch, answer)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -115,15 +114,20 @@ class SceneRun(run.Run):
         self.epoch += 1
         return {"loss": losses}
 
-    def loss(self, batch: scenes.Batch) -> torch.Tensor:
-        """Cross-entropy of the labelled rows, rare classes weighing more; a teacher answers every row in each view."""
+    @torch.no_grad()
+    def taught(self, epoch: int, steps: int):
+        """Yield the batches of an epoch, each with the teacher's logits of its rows, the mean of all views, or None."""
+        for batch in self.batches(epoch, steps, self.recipe.blur, self.recipe.views if self.teacher else 1):
+            views = (batch.first, *batch.again) if self.teacher else ()
+            yield batch, sum(_logits(self.teacher, view) for view in views) / len(views) if views else None
+
+    def loss(self, batch: scenes.Batch, answer: torch.Tensor | None) -> torch.Tensor:
+        """Cross-entropy of the labelled rows, rare classes weighing more, and the distance from a teacher's answer."""
         logits, label = _logits(self.net, batch.first), torch.from_numpy(batch.label)
         rule = {"label_smoothing": self.recipe.smoothing}
         loss = functional.cross_entropy(logits, label, self.weight, ignore_index=IGNORED, **rule)
-        if self.teacher is None:
+        if answer is None:
             return loss
-        with torch.no_grad():
-            answer = sum(_logits(self.teacher, view) for view in (batch.first, *batch.again)) / (1 + len(batch.again))
         taught = divergence(logits, answer, self.recipe.temperature)
         return (1.0 - self.recipe.distil) * loss + self.recipe.distil * taught
 
