@@ -72,8 +72,8 @@ class Config:
         live=True,
     )
     use_intensity: bool = _parameter(
-        True,
-        "false = as of a sensor that measures none; worth a try with a sensor unlike those the model was trained on",
+        False,
+        "true = intensities count: better with a sensor like those the model was trained on, worse with others",
         live=True,
     )
     range_min: float = _parameter(
