@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter  # noqa: E402
+from bipointnet_ros.evaluation import FEWEST_POINTS  # noqa: E402
 from bipointnet_ros.training import augmentation, data, export, judge, paste, run, scan, scenes, train, train_scenes  # noqa: E402
 from bipointnet_ros.training.scan import Scan  # noqa: E402
 
@@ -304,8 +305,29 @@ def test_a_twin_is_judged_as_its_training_judges_it(files, tmp_path, capsys):
     assert judge.main([str(tmp_path / "twin"), "--data", *files[:1]]) == 0
     last = json.loads((tmp_path / "twin" / "log.jsonl").read_text().splitlines()[-1])
     assert f"mIoU {last['dense']:.4f}, ground {last['dense_iou']['ground']:.3f} of " in capsys.readouterr().out
+    plain, _ = run.load(tmp_path / "twin")
+    scans, _ = scan.load(files[0])
+    dark = [replace(one, intensity=None) for one in scans]
+    for options, some, again in ((["--no-intensity"], dark, 0), (["--looks", "3"], scans, 3)):
+        assert judge.main([str(tmp_path / "twin"), "--data", *files[:1], *options]) == 0
+        found = train_scenes.confusion(plain, CLASSES, some, again)
+        assert f"mIoU {found.mean(found.iou(), FEWEST_POINTS):.4f}, " in capsys.readouterr().out
     assert judge.main([str(tmp_path / "none"), "--data", *files[:1]]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_further_looks_add_up_row_by_row(files):
+    """What tells rows apart by their height alone, which no border of a cell changes, answers the same by any looks."""
+
+    class Heights(torch.nn.Module):
+        blueprint = cell_segmenter(("height",), len(CLASSES), Grid(0.2, (4, 12, 36)), 16)
+
+        def forward(self, rows, offsets):
+            return -(rows - torch.linspace(-1.0, 1.0, len(CLASSES))).abs()
+
+    scans, _ = scan.load(files[0])
+    once, often = (train_scenes.confusion(Heights(), CLASSES, scans, again) for again in (0, 3))
+    assert (once.counts == often.counts).all() and (once.counts.sum(0) > 0).sum() > 2
 
 
 def test_another_recipe_is_refused(files, tmp_path):

@@ -31,10 +31,9 @@ def pickup(rng) -> list[Shape]:
     paint = {"bright": rng.uniform(0.05, 0.9), "opacity": rng.uniform(0.8, 1.0)}
     bed, bonnet = rng.uniform(0.27, 0.42) * length, rng.uniform(0.2, 0.26) * length
     rear = -length / 2
-    floor = block(rear + bed / 2, 0, clear, bed, width, belt - clear - 0.5, VEHICLE, **paint)
-    rails = [
-        block(rear + bed / 2, s * (width / 2 - 0.04), belt - 0.5, bed, 0.08, 0.5, VEHICLE, **paint) for s in (-1, 1)
-    ]
+    behind = rear + bed / 2  # the middle of the bed
+    floor = block(behind, 0, clear, bed, width, belt - clear - 0.5, VEHICLE, **paint)
+    rails = [block(behind, s * (width / 2 - 0.04), belt - 0.5, bed, 0.08, 0.5, VEHICLE, **paint) for s in (-1, 1)]
     gate = block(rear + 0.04, 0, belt - 0.5, 0.08, width, 0.5, VEHICLE, **paint)
     body = block(bed / 2, 0, clear, length - bed, width, belt - clear, VEHICLE, 0.1, 0.0, 0.04, **paint)
     roof, middle = length - bed - bonnet, (bed - bonnet) / 2
@@ -46,9 +45,7 @@ def pickup(rng) -> list[Shape]:
     parts = [floor, *rails, gate, body, cabin, lid, *_wheels(length * 0.31, width / 2 - 0.1, 0.38)]
     if rng.random() < 0.25:
         top = rng.choice([0.06, height - belt])  # a flat lid, or a canopy
-        parts.append(
-            block(rear + bed / 2, 0, belt, bed, width - 0.05, top, VEHICLE, 0, 0.1, 0.1 * (top > 0.1), **paint)
-        )
+        parts.append(block(behind, 0, belt, bed, width - 0.05, top, VEHICLE, 0, 0.1, 0.1 * (top > 0.1), **paint))
     return parts
 
 
@@ -85,43 +82,43 @@ def _wheels(ahead, aside, radius):
     ]
 
 
-def person(rng, label: int = PERSON) -> list[Shape]:
+def person(rng) -> list[Shape]:
     """Someone who stands or walks along x: torso, head, arms, legs, sometimes a bag."""
     tall = rng.uniform(1.5, 1.95) if rng.random() < 0.85 else rng.uniform(1.0, 1.5)
     scale, stride = tall / 1.75, rng.uniform(0.0, 0.35)
     wide, cloth = rng.uniform(0.2, 0.27), {"bright": rng.uniform(0.1, 0.6), "opacity": 0.97}
     hip = (0.0, 0.0, 0.85)
     parts = [
-        ball(0, 0, 1.15, 0.15, wide, 0.38, label, **cloth),
-        ball(0, 0, 1.62, 0.1, 0.09, 0.13, label, bright=0.4),
+        ball(0, 0, 1.15, 0.15, wide, 0.38, PERSON, **cloth),
+        ball(0, 0, 1.62, 0.1, 0.09, 0.13, PERSON, bright=0.4),
     ]
     for side, swing in ((-1, stride), (1, -stride)):
         foot = (swing, side * 0.1, 0.0)
         hand = (-swing + rng.uniform(0.0, 0.2), side * (wide + 0.08), 0.8)
-        parts.append(rod(foot, (hip[0], side * 0.1, hip[2]), 0.085, label, **cloth))
-        parts.append(rod(hand, (0.0, side * wide, 1.42), 0.05, label, **cloth))
+        parts.append(rod(foot, (hip[0], side * 0.1, hip[2]), 0.085, PERSON, **cloth))
+        parts.append(rod(hand, (0.0, side * wide, 1.42), 0.05, PERSON, **cloth))
     if rng.random() < 0.25:
-        parts.append(ball(-0.2, 0, 1.2, 0.14, 0.17, 0.26, label, **cloth))
+        parts.append(ball(-0.2, 0, 1.2, 0.14, 0.17, 0.26, PERSON, **cloth))
     return [part.scaled(scale) for part in parts]
 
 
-def sitting(rng, label: int = PERSON) -> list[Shape]:
+def sitting(rng) -> list[Shape]:
     """Someone on a chair, looking along x."""
     cloth, seat = {"bright": rng.uniform(0.1, 0.6), "opacity": 0.97}, rng.uniform(0.42, 0.52)
     lean, wide = rng.uniform(-0.1, 0.3), rng.uniform(0.2, 0.27)
     chest, head = (lean * 0.6, 0.0, seat + 0.36), (lean, 0.0, seat + 0.76)
     parts = [
-        ball(*chest, 0.15, wide, 0.36, label, **cloth),
-        ball(*head, 0.1, 0.09, 0.13, label, bright=0.4),
+        ball(*chest, 0.15, wide, 0.36, PERSON, **cloth),
+        ball(*head, 0.1, 0.09, 0.13, PERSON, bright=0.4),
     ]
     for side in (-1, 1):
         knee, foot = (0.45, side * 0.14, seat + 0.04), (rng.uniform(0.3, 0.6), side * 0.14, 0.05)
         hand = (lean + 0.4, side * 0.15, seat + rng.uniform(0.15, 0.4))
         parts += [
-            rod((0.0, side * 0.1, seat + 0.05), knee, 0.085, label, **cloth),
-            rod(knee, foot, 0.065, label, **cloth),
+            rod((0.0, side * 0.1, seat + 0.05), knee, 0.085, PERSON, **cloth),
+            rod(knee, foot, 0.065, PERSON, **cloth),
         ]
-        parts.append(rod((chest[0], side * wide, seat + 0.58), hand, 0.05, label, **cloth))
+        parts.append(rod((chest[0], side * wide, seat + 0.58), hand, 0.05, PERSON, **cloth))
     return parts
 
 

@@ -28,10 +28,10 @@ class Room(Things):
         self.width = wide.get(self.kind, rng.uniform(0.5, 1.0) * self.length)
         self.height = rng.uniform(4.0, 9.0) if self.kind == "hall" else rng.uniform(2.2, 3.6)
         self.middle = rng.uniform(-0.4, 0.4, 2) * (self.length, self.width)
+        self.on_desk = self.kind in ("room", "office") and rng.random() < 0.5  # the sensor
 
     def mount(self) -> float:
         """Height of the sensor [m]: on a robot, or in every second room and office on a desk among what lies there."""
-        self.on_desk = self.kind in ("room", "office") and self.rng.random() < 0.5
         return furniture.DESK + self.rng.uniform(0.1, 0.35) if self.on_desk else self.rng.uniform(0.3, 1.4)
 
     def world(self) -> World:

@@ -245,19 +245,12 @@ def _house(rng, long, deep, tall, yaw):
         parts.append(block(x, side * (deep + jut) / 2, high, rng.uniform(1, 4), jut, rng.uniform(0.4, 2.5), STRUCTURE))
     for turn in (0.0, np.pi):
         if rng.random() < 0.25:
-            front = [
-                p
-                for z in range(0, min(int(tall / 3.0), 3) * 3, 3)
-                for p in _lifted(furniture.windowed(rng, long, 3.0), z)
-            ]
+            storeys = range(0, 3 * min(int(tall / 3.0), 3), 3)
+            front = [p.placed(0.0, 0.0, z) for z in storeys for p in furniture.windowed(rng, long, 3.0)]
             parts += [part.placed(0.0, np.cos(turn) * (deep / 2 + 0.6), 0.0, turn) for part in front]
         some = furniture.relief(rng, long, tall, min(rng.poisson(long * rng.uniform(0.0, 1.5)), 30))
         parts += [part.placed(0.0, np.cos(turn) * deep / 2, 0.0, turn) for part in some]
     return parts
-
-
-def _lifted(parts, z):
-    return [part.placed(0.0, 0.0, z) for part in parts]
 
 
 def _fence(rng, long):

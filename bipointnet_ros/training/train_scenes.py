@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bipointnet_ros.core import features, kernels
+from bipointnet_ros.core import features, kernels, looks
 from bipointnet_ros.core.blueprint import Grid, cell_segmenter
 from bipointnet_ros.dataset import IGNORED
 from bipointnet_ros.evaluation import FEWEST_POINTS
@@ -154,14 +154,18 @@ def _logits(net, view: scenes.View) -> torch.Tensor:
 
 
 @torch.no_grad()
-def confusion(net, classes, scans) -> Confusion:
-    """Every point of the scans answered by its voxel's row, in evaluation mode."""
+def confusion(net, classes, scans, again: int = 0) -> Confusion:
+    """Every point of the scans answered by its voxel's row, in evaluation mode, after ``again`` further looks."""
     net.eval()
     found, blueprint, backend = Confusion(classes), net.blueprint, kernels.choose()
     for one in scans:
         seen = features.scene(one.xyz, one.intensity, blueprint.grid, blueprint.inputs, backend)
-        row = net(torch.from_numpy(seen.features), seen.offsets).argmax(1).numpy()
-        found.add(one.label, row[seen.answer])
+        logits = net(torch.from_numpy(seen.features), seen.offsets)
+        rows = np.arange(len(logits))
+        for shift, _ in looks.further(again, blueprint.grid):
+            look = looks.again(seen, one.xyz, rows, blueprint.grid, blueprint.inputs, shift, backend)
+            logits[look.row] += net(torch.from_numpy(look.features), look.offsets)
+        found.add(one.label, logits.argmax(1).numpy()[seen.answer])
     return found
 
 
@@ -205,7 +209,7 @@ def main(arguments):
 
 
 def asked(recipe, options):
-    """The recipe, the files and their counts of a command that takes FILE:COUNT ...; from here on it uses one core."""
+    """The recipe, the files and their counts of a command that takes FILE:COUNT ...; torch gets one thread."""
     torch.set_num_threads(1)
     train.keep_freed_memory()
     return train.recipe_of(recipe, options), *zip(*map(counted, options.train))
